@@ -1,0 +1,277 @@
+// Package wire is the JSON of the local API, and nothing else: the api package
+// serves these shapes, the client reads them, openapi.json and the window's
+// types are generated from them. Times are RFC 3339 in UTC; optional members
+// are absent, not null. No shape here has room for a refresh token.
+package wire
+
+import "time"
+
+// ConnectStart starts an attempt.
+type ConnectStart struct {
+	Service           string   `json:"service" minLength:"1" maxLength:"64" doc:"Provider id"`
+	ClientID          string   `json:"client_id,omitempty" maxLength:"512" doc:"OAuth app; default: the one last updated"`
+	ClientSecret      string   `json:"client_secret,omitempty" maxLength:"4096" doc:"Used for this attempt instead of the app's"`
+	CallbackTransport string   `json:"callback_transport,omitempty" enum:"loopback,gateway,device,paste" doc:"Default: what works for the provider"`
+	RequestedScopes   []string `json:"requested_scopes,omitempty" maxItems:"200" doc:"Replace the provider's defaults"`
+	AccountHint       string   `json:"account_hint,omitempty" maxLength:"320" doc:"Account to preselect at the provider"`
+	IfNeeded          bool     `json:"if_needed,omitempty" doc:"Do nothing when a connection already covers the request"`
+}
+
+// ConnectStarted answers ConnectStart.
+type ConnectStarted struct {
+	AuthURL   string     `json:"auth_url,omitempty" doc:"Open this in the user's browser; absent when another kind of caller started the attempt that this call joined"`
+	State     string     `json:"state,omitempty" doc:"Status handle; not the OAuth state"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	Transport string     `json:"transport,omitempty"`
+	UserCode  string     `json:"user_code,omitempty"`
+	Joined    bool       `json:"joined,omitempty" doc:"An equal attempt was pending already: do not open a second tab"`
+	Browser   string     `json:"browser,omitempty" enum:"opened,failed" doc:"Window only: whether the app could open the browser"`
+
+	AlreadyConnected bool     `json:"already_connected,omitempty"`
+	ConnectionID     string   `json:"connection_id,omitempty"`
+	AccountInfo      string   `json:"account_info,omitempty"`
+	GrantedScopes    []string `json:"granted_scopes,omitempty"`
+}
+
+// ConnectStatus is how an attempt stands.
+type ConnectStatus struct {
+	Status        string    `json:"status" enum:"pending,complete,error"`
+	Service       string    `json:"service"`
+	Step          string    `json:"step,omitempty" enum:"waiting_for_browser,exchanging,identifying,saving"`
+	AccountInfo   string    `json:"account_info,omitempty"`
+	GrantedScopes []string  `json:"granted_scopes,omitempty"`
+	MissingScopes []string  `json:"missing_scopes,omitempty" doc:"Asked for and not granted"`
+	ConnectionID  string    `json:"connection_id,omitempty"`
+	Code          string    `json:"code,omitempty"`
+	Error         string    `json:"error,omitempty"`
+	ExpiresAt     time.Time `json:"expires_at"`
+}
+
+// Attempt is one authorization in progress or just ended, in a list.
+type Attempt struct {
+	ConnectStatus
+	State       string    `json:"state" doc:"Status handle"`
+	ServiceName string    `json:"service_name"`
+	Transport   string    `json:"transport"`
+	StartedAt   time.Time `json:"started_at"`
+}
+
+// Attempts lists them, oldest first.
+type Attempts struct {
+	Attempts []Attempt `json:"attempts" nullable:"false"`
+}
+
+// Connection is the user's standing grant for one account at one provider.
+type Connection struct {
+	ID              string     `json:"id"`
+	Provider        string     `json:"provider"`
+	ProviderName    string     `json:"provider_name"`
+	ClientID        string     `json:"client_id"`
+	Account         string     `json:"account,omitempty"`
+	GrantedScopes   []string   `json:"granted_scopes" nullable:"false"`
+	MissingScopes   []string   `json:"missing_scopes,omitempty"`
+	Status          string     `json:"status" enum:"connected,retrying,needs_reconnect"`
+	Reason          string     `json:"reason,omitempty" doc:"Code, when not connected"`
+	ExpiresAt       *time.Time `json:"expires_at,omitempty" doc:"Absent: unknown"`
+	HasRefreshToken bool       `json:"has_refresh_token"`
+	CreatedAt       time.Time  `json:"created_at"`
+	RefreshedAt     *time.Time `json:"refreshed_at,omitempty"`
+	LastUsedAt      *time.Time `json:"last_used_at,omitempty"`
+	NextTryAt       *time.Time `json:"next_try_at,omitempty" doc:"When retrying"`
+}
+
+// Connections lists them, and says how secrets are sealed.
+type Connections struct {
+	Protector   string       `json:"protector" enum:"keyring,passphrase,key_file"`
+	Store       string       `json:"store,omitempty" doc:"Code, when the store is not open"`
+	StoreError  string       `json:"store_error,omitempty"`
+	Connections []Connection `json:"connections" nullable:"false"`
+	Damaged     []Damaged    `json:"damaged,omitempty"`
+}
+
+// Damaged is a stored row that failed its integrity check; it is kept.
+type Damaged struct {
+	Kind     string `json:"kind"`
+	ID       string `json:"id"`
+	Provider string `json:"provider,omitempty"`
+	Account  string `json:"account,omitempty"`
+}
+
+// TokenRequest asks for a fresh access token.
+type TokenRequest struct {
+	Provider        string   `json:"provider" minLength:"1" maxLength:"64"`
+	Account         string   `json:"account,omitempty" maxLength:"320"`
+	ClientID        string   `json:"client_id,omitempty" maxLength:"512"`
+	Scopes          []string `json:"scopes,omitempty" maxItems:"200" doc:"All of these must be granted"`
+	MinValidSeconds int      `json:"min_valid_seconds,omitempty" minimum:"0" maximum:"31536000"`
+}
+
+// ConnectionTokenRequest asks the same of one connection.
+type ConnectionTokenRequest struct {
+	Scopes          []string `json:"scopes,omitempty" maxItems:"200"`
+	MinValidSeconds int      `json:"min_valid_seconds,omitempty" minimum:"0" maximum:"31536000"`
+}
+
+// Token is an access token.
+type Token struct {
+	Token         string     `json:"token"`
+	TokenType     string     `json:"token_type"`
+	ExpiresAt     *time.Time `json:"expires_at,omitempty" doc:"Absent: unknown"`
+	GrantedScopes []string   `json:"granted_scopes" nullable:"false"`
+	ConnectionID  string     `json:"connection_id"`
+}
+
+// Ping says whether the token works at the provider.
+type Ping struct {
+	OK       bool   `json:"ok"`
+	Provider string `json:"provider"`
+	Account  string `json:"account,omitempty"`
+	Status   int    `json:"status" doc:"HTTP status of the provider's answer; 0: none came"`
+}
+
+// Disconnected says what became of the grant.
+type Disconnected struct {
+	Provider     string `json:"provider"`
+	ConnectionID string `json:"connection_id"`
+	Revoked      bool   `json:"revoked" doc:"The provider confirmed that the grant is gone"`
+}
+
+// App is an OAuth app. Its secret never leaves the process.
+type App struct {
+	ID              string    `json:"id"`
+	Provider        string    `json:"provider"`
+	ClientID        string    `json:"client_id"`
+	HasClientSecret bool      `json:"has_client_secret"`
+	CreatedAt       time.Time `json:"created_at"`
+	UpdatedAt       time.Time `json:"updated_at"`
+}
+
+// Apps lists them.
+type Apps struct {
+	Apps []App `json:"apps" nullable:"false"`
+}
+
+// AppUpsert registers or changes an OAuth app. Without client_secret and
+// without no_client_secret, a secret that is already there stays.
+type AppUpsert struct {
+	Provider       string `json:"provider" minLength:"1" maxLength:"64"`
+	ClientID       string `json:"client_id" minLength:"1" maxLength:"512"`
+	ClientSecret   string `json:"client_secret,omitempty" maxLength:"4096"`
+	NoClientSecret bool   `json:"no_client_secret,omitempty" doc:"A public client: forget any secret"`
+}
+
+// ProviderSummary is one line of the catalogue.
+type ProviderSummary struct {
+	ID           string `json:"id"`
+	Name         string `json:"name"`
+	Category     string `json:"category,omitempty"`
+	Custom       bool   `json:"custom,omitempty" doc:"Registered by the user"`
+	Ready        bool   `json:"ready" doc:"An OAuth app is there, or none is needed"`
+	NeedsSecret  bool   `json:"needs_secret,omitempty"`
+	ConsoleURL   string `json:"console_url,omitempty" doc:"Where to register an OAuth app"`
+	RedirectURI  string `json:"redirect_uri,omitempty" doc:"The exact redirect URI to register"`
+	RedirectNote string `json:"redirect_note,omitempty"`
+}
+
+// Providers lists the catalogue and the user's own.
+type Providers struct {
+	Providers []ProviderSummary `json:"providers" nullable:"false"`
+}
+
+// ProviderScope is a scope and one human sentence.
+type ProviderScope struct {
+	Name    string `json:"name"`
+	Says    string `json:"says,omitempty"`
+	Default bool   `json:"default,omitempty"`
+}
+
+// Provider is everything about one provider.
+type Provider struct {
+	ProviderSummary
+	Issuer             string          `json:"issuer,omitempty"`
+	AuthorizationURL   string          `json:"authorization_url"`
+	TokenURL           string          `json:"token_url"`
+	RefreshURL         string          `json:"refresh_url,omitempty"`
+	RevocationURL      string          `json:"revocation_url,omitempty"`
+	UserinfoURL        string          `json:"userinfo_url,omitempty"`
+	TokenAuthMethods   []string        `json:"token_auth_methods" nullable:"false"`
+	PKCE               string          `json:"pkce"`
+	ScopeSeparator     string          `json:"scope_separator"`
+	Scopes             []ProviderScope `json:"scopes" nullable:"false"`
+	CallbackTransports []string        `json:"callback_transports" nullable:"false"`
+	APIHosts           []string        `json:"api_hosts" nullable:"false"`
+	Steps              []string        `json:"steps" nullable:"false" doc:"How to register an OAuth app"`
+	Warnings           []string        `json:"warnings" nullable:"false"`
+}
+
+// ProviderRegister adds a provider of the user's own: by issuer (its metadata
+// is fetched), or by authorization and token endpoint.
+type ProviderRegister struct {
+	ProviderKey           string            `json:"provider_key" minLength:"1" maxLength:"64"`
+	DisplayName           string            `json:"display_name,omitempty" maxLength:"80"`
+	Issuer                string            `json:"issuer,omitempty" maxLength:"2048"`
+	AuthURL               string            `json:"auth_url,omitempty" maxLength:"2048"`
+	TokenURL              string            `json:"token_url,omitempty" maxLength:"2048"`
+	RefreshURL            string            `json:"refresh_url,omitempty" maxLength:"2048"`
+	RevokeURL             string            `json:"revoke_url,omitempty" maxLength:"2048"`
+	RevokeMethod          string            `json:"revoke_method,omitempty" enum:"POST,DELETE,GET"`
+	RevokeAuth            string            `json:"revoke_auth,omitempty" enum:"client,basic,bearer,none"`
+	RevokeBody            map[string]string `json:"revoke_body,omitempty"`
+	UserinfoURL           string            `json:"userinfo_url,omitempty" maxLength:"2048"`
+	IdentityURL           string            `json:"identity_url,omitempty" maxLength:"2048"`
+	IdentityMethod        string            `json:"identity_method,omitempty" enum:"GET,POST"`
+	IdentityHeaders       map[string]string `json:"identity_headers,omitempty"`
+	IdentityBody          string            `json:"identity_body,omitempty" maxLength:"4096"`
+	IdentityOKField       string            `json:"identity_ok_field,omitempty" maxLength:"128"`
+	IdentityResponsePaths []string          `json:"identity_response_paths,omitempty" maxItems:"16"`
+	IdentityFormat        string            `json:"identity_format,omitempty" maxLength:"256"`
+	Scopes                []string          `json:"scopes,omitempty" maxItems:"200" doc:"Default scopes"`
+	ScopeSeparator        string            `json:"scope_separator,omitempty" maxLength:"4"`
+	TokenAuthMethod       string            `json:"token_auth_method,omitempty" enum:"none,client_secret_post,client_secret_basic"`
+	TokenBodyFormat       string            `json:"token_body_format,omitempty" enum:"form,json"`
+	TokenResponseRoot     string            `json:"token_response_root,omitempty" maxLength:"128"`
+	AuthorizeParams       map[string]string `json:"authorize_params,omitempty"`
+	TokenParams           map[string]string `json:"token_params,omitempty"`
+	APIHosts              []string          `json:"api_hosts,omitempty" maxItems:"50"`
+	CallbackPort          int               `json:"callback_port,omitempty" minimum:"0" maximum:"65535"`
+	RedirectHost          string            `json:"redirect_host,omitempty" enum:"127.0.0.1,localhost"`
+	ConsoleURL            string            `json:"console_url,omitempty" maxLength:"2048"`
+	IssParameter          bool              `json:"iss_parameter,omitempty" doc:"Authorization responses carry iss (RFC 9207)"`
+	AllowLoopbackHTTP     bool              `json:"allow_http_loopback,omitempty" doc:"Permit http endpoints on loopback hosts"`
+}
+
+// Deleted answers the delete of a provider or an app.
+type Deleted struct {
+	ID string `json:"id"`
+}
+
+// Health is what anyone on the socket may ask.
+type Health struct {
+	OK      bool   `json:"ok"`
+	Version string `json:"version"`
+	PID     int    `json:"pid"`
+	Program string `json:"program" enum:"desktop,headless"`
+}
+
+// Diagnosis is what doctor prints.
+type Diagnosis struct {
+	Checks []Check `json:"checks" nullable:"false"`
+}
+
+// Check is one thing looked at.
+type Check struct {
+	Name   string `json:"name"`
+	Status string `json:"status" enum:"ok,missing,failed"`
+	Says   string `json:"says" doc:"One sentence: what is, and what to do"`
+}
+
+// Settings are what the user can change.
+type Settings struct {
+	CallbackPort  int  `json:"callback_port" minimum:"1024" maximum:"65535"`
+	Notifications bool `json:"notifications"`
+}
+
+// Done answers an action that has nothing to say.
+type Done struct {
+	OK bool `json:"ok"`
+}

@@ -1,0 +1,62 @@
+// Package backend holds no code: it is the map.
+//
+// One process owns every authorization from the click to the stored token. A
+// connect flows through the packages from the top of this drawing to the
+// bottom and back; imports only ever point down, and arch_test.go holds the
+// drawing.
+//
+//	                  main.go               one screen: embeds frontend/dist, calls app.Main
+//	                     │
+//	                   app/                 window, tray, notices, single instance, wiring
+//	                     │                  app/open: the browser · app/cli: the command line
+//	   ┌─────────────────┼─────────────────────┐
+//	   ▼                 ▼                     ▼
+//	api               store                transport      adapters: local HTTP; disk and key;
+//	   │                 │                     │          how a response reaches us
+//	   └──────┐   ┌──────┘                     │
+//	          ▼   ▼                            │
+//	      orchestrator                         │
+//	          │   │                            │
+//	          ▼   └───────────┐                │
+//	      provider ───────▶ oauth ◀────────────┘          data; wire protocol
+//
+// Beside the column:
+//
+//	api/wire    the JSON of the local API, and nothing else
+//	client      calls that API from Go (app/cli and tests); knows wire and socket only
+//	socket      the local socket and who is at the other end of it
+//	demo        a small real authorization server: the demo provider, and the fixture of tests
+//	demo/evilas its scriptable evil twin, for tests only
+//	config      the settings file
+//	place       where the files are
+//	fault       a stable code for programs and a sentence for people
+//	text        words from strangers, made fit to show
+//	strictjson  JSON from strangers, read strictly
+//
+// # One connect, from click to notice
+//
+//  1. The user clicks Connect ▸ GitHub in the tray (app/menu.go), the window
+//     (frontend/src), or types keyturn connect github (app/cli).
+//  2. Orchestrator.Connect resolves provider, app and scopes, and records the
+//     attempt, frozen: endpoints, client, verifier, nonce (orchestrator/connect.go).
+//  3. The transport binds 127.0.0.1 and builds the URL (transport/loopback.go).
+//  4. Whoever asked gets the prompt: tray and window let the app open the
+//     browser (app/open), the command line opens it itself, a program gets JSON.
+//  5. The provider sends the browser to http://127.0.0.1:PORT/oauth/callback/github.
+//  6. The transport checks, in order; a stranger changes nothing; a genuine
+//     response gets a 303 to a page that waits (transport/checks.go, page.go).
+//  7. The code and the verifier are exchanged, once (oauth/token.go).
+//  8. Who consented? The identity call or the ID token says (oauth/identity.go).
+//  9. settle saves durably, then shows: connected; the bell rings (orchestrator/settle.go).
+//  10. The page turns into the outcome: account and scopes, or the reason.
+//  11. Tray, window, notification, command line each read Snapshot.
+//
+// # Rules that hold everywhere
+//
+// One mutex guards the orchestrator's memory and is never held across I/O;
+// slow work carries what it started from and settle drops it when that is no
+// longer so. Listeners get a doorbell and a snapshot, never a queue. A
+// provider's quirk is a field, never a branch on its name. Errors for people
+// are fault.Errors; provider text passes text.Clean before anybody sees it;
+// tokens are oauth.Secrets, which print as [redacted].
+package backend

@@ -1,0 +1,221 @@
+// Package oauth speaks OAuth 2 to one authorization server: authorization
+// URLs, PKCE, code exchange, refresh, revocation, discovery, ID tokens,
+// identity. It keeps no state and stores nothing.
+//
+// It is strict about what it reads, because every byte of a response may be
+// hostile, and forgiving only where a Server says that this authorization
+// server departs from the RFCs. What a Server does not name does not happen:
+// client authentication is never guessed (a second try would spend the code
+// twice), redirects are never followed (they would carry the code elsewhere).
+//
+// The messages are named as in their RFCs: authorization request and response
+// (RFC 6749 section 4.1.1, 4.1.2; iss: RFC 9207), token response (section
+// 5.1), error response (section 5.2), PKCE (RFC 7636), revocation (RFC 7009),
+// metadata (RFC 8414, OpenID Connect Discovery 1.0).
+package oauth
+
+import "time"
+
+// AuthMethod is how a client authenticates at the token endpoint
+// (token_endpoint_auth_method, RFC 7591 section 2).
+type AuthMethod string
+
+// The methods spoken here. There is no automatic choice.
+const (
+	AuthNone  AuthMethod = "none"                // public client: client_id in the body
+	AuthPost  AuthMethod = "client_secret_post"  // client_id and client_secret in the body
+	AuthBasic AuthMethod = "client_secret_basic" // RFC 6749 section 2.3.1, form-encoded before Basic
+)
+
+// Client is the OAuth app: a client registration (RFC 6749 section 2).
+type Client struct {
+	ID     string
+	Secret Secret
+	Auth   AuthMethod
+}
+
+// Server is one authorization server as this package needs to know it. It is
+// plain data, copied and frozen into each attempt.
+type Server struct {
+	// Issuer identifies the server (RFC 8414 section 2), "" when it has no identifier.
+	Issuer string
+	// IssParameter says that authorization responses carry iss (RFC 9207 section 3).
+	IssParameter bool
+
+	// JWKSURL holds the keys that sign ID tokens; "" means ID tokens are not used.
+	JWKSURL string
+
+	Authorize AuthorizationEndpoint
+	Token     TokenEndpoint
+	Revoke    RevocationEndpoint
+	Identity  Identity
+
+	// ScopeSeparator joins scopes in requests; "" means a space.
+	ScopeSeparator string
+	// AllowLoopbackHTTP permits http for endpoints on a loopback host. Every
+	// other endpoint is https, without exception.
+	AllowLoopbackHTTP bool
+}
+
+// AuthorizationEndpoint (RFC 6749 section 3.1).
+type AuthorizationEndpoint struct {
+	URL string
+	// Params are sent as they are, before the standard parameters, which win.
+	// Values may hold {account}: it becomes the account hint, and a parameter
+	// whose value is then empty is left out.
+	Params map[string]string
+	// ScopeParam is the parameter that carries the scopes; "" means "scope".
+	ScopeParam string
+}
+
+// TokenEndpoint (RFC 6749 section 3.2).
+type TokenEndpoint struct {
+	URL string
+	// RefreshURL is used for refresh instead of URL when it is not empty.
+	RefreshURL string
+	// JSON sends the request body as JSON instead of a form.
+	JSON bool
+	// Params are added to code exchange and refresh; RefreshParams to refresh only.
+	Params, RefreshParams map[string]string
+	// Headers are added to both.
+	Headers  map[string]string
+	Response TokenResponseShape
+}
+
+// TokenResponseShape says where a server departs from RFC 6749 section 5.1.
+type TokenResponseShape struct {
+	// Root is the dotted path of the object that holds the fields, such as
+	// "authed_user"; "" is the top. A root that is absent falls back to the top.
+	Root string
+	// OKField names a top-level boolean that is false in an error answered
+	// with status 200 (Slack); the error code is then in "error".
+	OKField string
+	// Form accepts application/x-www-form-urlencoded answers too.
+	Form bool
+	// AnyContentType accepts JSON under another content type.
+	AnyContentType bool
+	// NoTokenType accepts a response without token_type as Bearer.
+	NoTokenType bool
+	// DefaultLifetime stands in for a missing expires_in; 0 means unknown.
+	DefaultLifetime time.Duration
+}
+
+// RevocationEndpoint (RFC 7009), or what a server has in its place. A zero URL
+// means that the server has none.
+type RevocationEndpoint struct {
+	URL    string // may hold {client_id}
+	Method string // "" means POST
+	// Auth: "" authenticates the client as at the token endpoint (RFC 7009
+	// section 2.1); "basic" always uses Basic; "bearer" presents the token
+	// itself; "none" sends no authentication.
+	Auth string
+	// JSON sends the body as JSON instead of a form.
+	JSON bool
+	// Body replaces the RFC 7009 parameters: values may hold {token},
+	// {client_id}, {client_secret}. nil means token and token_type_hint.
+	Body map[string]string
+	// AccessOnly: the endpoint takes access tokens only.
+	AccessOnly bool
+}
+
+// Identity says how to learn whose account a token is for. A zero Identity
+// with an ID token in the response uses the ID token.
+type Identity struct {
+	// URL of the userinfo endpoint (OpenID Connect Core 5.3) or the provider's
+	// own identity call; "" means the ID token only.
+	URL     string
+	Method  string // "" means GET
+	Headers map[string]string
+	// Body is sent as it is when not empty.
+	Body string
+	// OKField names a top-level field that must be true (Slack's "ok").
+	OKField string
+	// Paths are dotted paths into the answer, tried in order for the label;
+	// nil means email, preferred_username, login, name, sub.
+	Paths []string
+	// IDPath is the dotted path of the identifier that never changes; "" means
+	// "sub", then "id", then the label.
+	IDPath string
+	// Format, when not empty, builds the label from {path} references, such as "@{login}".
+	Format string
+}
+
+// Account is whose grant it is.
+type Account struct {
+	ID    string // what the provider never changes; never shown
+	Label string // what people know themselves by; cleaned
+}
+
+// AuthorizationRequest is one authorization request in the making (RFC 6749
+// section 4.1.1). The transport knows the redirect URI and completes it.
+type AuthorizationRequest struct {
+	Server      Server
+	ClientID    string
+	Scopes      []string
+	State       Secret
+	Verifier    Secret // PKCE code_verifier; always S256
+	Nonce       Secret // OpenID Connect; sent only when "openid" is among the scopes
+	AccountHint string // login_hint or the server's own parameter
+	// ProviderID is the last element of the callback path.
+	ProviderID string
+	// Redirect says which redirect URIs the provider accepts.
+	Redirect RedirectRule
+}
+
+// RedirectRule says which loopback redirect URI an authorization server accepts.
+type RedirectRule struct {
+	// Port is the port of the redirect URI; 0 means any free port (RFC 8252 section 7.3).
+	Port int
+	// Localhost uses the name localhost instead of 127.0.0.1.
+	Localhost bool
+}
+
+// Prompt is what the user must act on: the URL to open.
+type Prompt struct {
+	URL         string
+	RedirectURI string
+}
+
+// AuthorizationResponse is what came back (RFC 6749 section 4.1.2): a code or
+// an error, never both. State has been matched already.
+type AuthorizationResponse struct {
+	Code  Secret
+	Error string // RFC 6749 section 4.1.2.1; "other" when it is not one of its characters
+	Iss   *string
+}
+
+// Reply is a genuine authorization response, and the way to tell the user who
+// waits at the other end (a browser tab) how it went on.
+type Reply struct {
+	Response AuthorizationResponse
+	// Tell is never nil. It may be called once, from any goroutine, and does
+	// not block.
+	Tell func(Outcome)
+}
+
+// Token is a token response (RFC 6749 section 5.1).
+type Token struct {
+	Access  Secret
+	Refresh Secret // zero: none was issued
+	ID      Secret // zero: none was issued
+	Type    string // "Bearer"
+	// Scopes granted; nil means the response did not say, which means as
+	// requested (RFC 6749 section 5.1).
+	Scopes []string
+	// Expiry is the wall-clock time in UTC, without a monotonic reading; zero
+	// means unknown, which is not for ever.
+	Expiry time.Time
+	// RefreshExpiry is when the refresh token ends, if the server said so.
+	RefreshExpiry time.Time
+}
+
+// Outcome is how an attempt ended, as the last page tells it. Texts are clean.
+type Outcome struct {
+	OK       bool
+	Provider string // display name
+	Account  string
+	Scopes   []string // granted
+	Missing  []string // asked for and not granted
+	Code     string   // fault code when not OK
+	Message  string   // sentence when not OK
+}

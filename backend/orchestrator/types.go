@@ -1,0 +1,226 @@
+package orchestrator
+
+import (
+	"context"
+	"time"
+
+	"keyturn/backend/fault"
+	"keyturn/backend/oauth"
+	"keyturn/backend/provider"
+)
+
+// A Transport carries one authorization from prompt to authorization response.
+type Transport interface {
+	// Authorize gets ready to receive the response (a listener is bound, for
+	// example), calls show exactly once with the prompt, and returns with the
+	// one genuine response or when ctx ends. What a stranger sends is answered
+	// and otherwise ignored. An error is a *fault.Error; when show was not
+	// called, nothing was started.
+	Authorize(ctx context.Context, req oauth.AuthorizationRequest, show func(oauth.Prompt)) (oauth.Reply, error)
+}
+
+// A Store keeps what must survive a restart. A method that returns nil has put
+// its change where a power cut cannot reach it. Errors are *fault.Error with
+// StoreLocked, StoreDamaged or DiskFull where that is what happened.
+type Store interface {
+	// Load returns everything; it is called again after StoreLocked.
+	Load(ctx context.Context) (Contents, error)
+	// Check reports whether a connection could be saved now: unlocked, writable, room on the disk.
+	Check(ctx context.Context) error
+	SaveConnection(ctx context.Context, r Record) error
+	DeleteConnection(ctx context.Context, id string) error
+	SaveApp(ctx context.Context, a App) error
+	DeleteApp(ctx context.Context, id string) error
+	SaveProvider(ctx context.Context, p provider.Provider) error
+	DeleteProvider(ctx context.Context, id string) error
+	// Protector names what guards the sealing key: "keyring", "passphrase" or
+	// "key_file".
+	Protector() string
+}
+
+// Contents is what a Store holds.
+type Contents struct {
+	Connections []Record
+	Apps        []App
+	Providers   []provider.Provider
+	// Damaged lists rows that could not be opened. They are kept, never overwritten.
+	Damaged []Damaged
+}
+
+// Damaged is a row that failed its integrity check.
+type Damaged struct {
+	Kind     string // "connection", "app" or "provider"
+	ID       string
+	Provider string
+	Account  string // label, when the row still says
+}
+
+// App is an OAuth app: the user's client registration at a provider. There is
+// one per provider and client id.
+type App struct {
+	ID       string // "app_" and 16 hex digits
+	Provider string
+	Client   oauth.Client
+	Created  time.Time
+	Updated  time.Time
+}
+
+// Record is a connection as it is kept between runs, secrets included.
+type Record struct {
+	ID       string // "con_" and 16 hex digits
+	Provider string
+	ClientID string
+	// Origin and Issuer say whom the secrets belong to: the origin of the
+	// token endpoint and the issuer at the time of the grant. They are never
+	// sent anywhere else, whatever the provider's entry says later.
+	Origin string
+	Issuer string
+
+	Account   oauth.Account
+	Requested []string // scopes asked for
+	Granted   []string // scopes granted
+
+	Token      oauth.Token
+	Generation uint64 // counts the tokens of this connection
+
+	Status Status
+	Reason fault.Code // why not Connected
+	// RefreshSent is the journal of a refresh: set before the refresh token of
+	// this Generation is sent, cleared with the answer.
+	RefreshSent time.Time
+
+	Created   time.Time
+	Refreshed time.Time
+}
+
+// Status is where the user's grant stands.
+type Status string
+
+// The three states of a connection. An authorization in progress is not among
+// them: it stands beside it as an Attempt, so that a user who is asked again
+// and says no keeps what was granted.
+const (
+	Connected      Status = "connected"
+	Retrying       Status = "retrying"
+	NeedsReconnect Status = "needs_reconnect"
+)
+
+// Connection is what anyone may see of a Record.
+type Connection struct {
+	ID              string
+	Provider        string
+	ProviderName    string
+	ClientID        string
+	Account         string
+	Granted         []string
+	Missing         []string // asked for and not granted
+	Status          Status
+	Reason          fault.Code
+	Expiry          time.Time // zero: unknown
+	HasRefreshToken bool
+	Created         time.Time
+	Refreshed       time.Time
+	LastUsed        time.Time // last hand-out in this run; zero: none
+	NextTry         time.Time // when Retrying
+}
+
+// AttemptStatus is how an attempt stands.
+type AttemptStatus string
+
+// The states of an attempt; Complete and Error are final.
+const (
+	Pending  AttemptStatus = "pending"
+	Complete AttemptStatus = "complete"
+	Error    AttemptStatus = "error"
+)
+
+// Step is how far a pending attempt has come.
+type Step string
+
+// The steps, in order.
+const (
+	WaitingForBrowser Step = "waiting_for_browser"
+	Exchanging        Step = "exchanging"
+	Identifying       Step = "identifying"
+	Saving            Step = "saving"
+)
+
+// Attempt is what may be seen of one authorization in progress or just ended.
+type Attempt struct {
+	Handle       string // the status handle; not the OAuth state
+	Provider     string
+	ProviderName string
+	Transport    string
+	Starter      string // the principal that started it
+	Status       AttemptStatus
+	Step         Step // while Pending
+	// URL is the authorization URL. It is for whoever started the attempt and
+	// for the user's own tray and window, never for the status of the API.
+	URL          string
+	Started      time.Time
+	Expires      time.Time // when a pending attempt expires; when a result is forgotten
+	ConnectionID string    // when Complete
+	Account      string    // when Complete
+	Granted      []string  // when Complete
+	Missing      []string  // when Complete: asked for and not granted
+	Code         fault.Code
+	Message      string // the sentence, when Error
+}
+
+// Snapshot is everything a listener may want to show, at one moment.
+type Snapshot struct {
+	Connections []Connection // by provider name, then account
+	Attempts    []Attempt    // oldest first
+	Protector   string
+	// Store is nil when the store is open, else why not (StoreLocked, StoreDamaged).
+	Store   error
+	Damaged []Damaged
+}
+
+// ConnectRequest asks for a connection.
+type ConnectRequest struct {
+	Provider  string
+	ClientID  string       // "" means the app last updated
+	Secret    oauth.Secret // overrides the app's for this attempt; usually zero
+	Scopes    []string     // nil means the provider's default
+	Account   string       // hint
+	Transport string       // "" means the provider's best
+	IfNeeded  bool         // a connection that covers the request is enough
+	Starter   string       // the principal that asks
+}
+
+// Started is the answer to a ConnectRequest: an attempt, or a connection that
+// already covers it.
+type Started struct {
+	Attempt Attempt
+	Joined  bool // an equal attempt was pending already
+	// Existing is set instead when IfNeeded found a connection.
+	Existing *Connection
+}
+
+// TokenQuery asks for an access token. ConnectionID, or Provider with the rest.
+type TokenQuery struct {
+	ConnectionID string
+	Provider     string
+	Account      string
+	ClientID     string
+	Scopes       []string      // must all be granted
+	MinValid     time.Duration // at least this long, capped at what the provider issues
+}
+
+// AccessToken is what a program gets. Never a refresh token.
+type AccessToken struct {
+	Token        oauth.Secret
+	Type         string
+	Expiry       time.Time // zero: unknown
+	Granted      []string
+	ConnectionID string
+}
+
+// Pinged is the answer to a ping.
+type Pinged struct {
+	OK       bool
+	Status   int // HTTP status; 0 when nothing answered
+	Account  string
+	Provider string
+}

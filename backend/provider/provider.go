@@ -1,0 +1,155 @@
+// Package provider is the catalogue: what each authorization server needs, as
+// data, and the user's own additions.
+//
+// A provider is one YAML file. A quirk is a field, with a default that follows
+// the RFCs; there is no code for any one provider, here or elsewhere. Files
+// are read strictly: an unknown field is an error with its line.
+package provider
+
+import "time"
+
+// Provider is one authorization server, with what we know about it.
+type Provider struct {
+	ID       string `yaml:"id" json:"id"` // ^[a-z0-9][a-z0-9_-]{0,63}$; last element of the callback path
+	Name     string `yaml:"name" json:"name"`
+	Category string `yaml:"category,omitempty" json:"category,omitempty"`
+	// Custom is set by the loader, never by a file: registered by the user.
+	Custom bool `yaml:"-" json:"custom,omitempty"`
+
+	Issuer string `yaml:"issuer,omitempty" json:"issuer,omitempty"`
+	// IssParameter: authorization responses carry iss (RFC 9207).
+	IssParameter bool   `yaml:"iss_parameter,omitempty" json:"iss_parameter,omitempty"`
+	JWKSURL      string `yaml:"jwks_url,omitempty" json:"jwks_url,omitempty"`
+
+	Authorize Authorize `yaml:"authorize" json:"authorize"`
+	Scope     Scope     `yaml:"scope,omitempty" json:"scope,omitempty"`
+	PKCE      string    `yaml:"pkce,omitempty" json:"pkce,omitempty"` // "s256" (default) or "unverified": sent, but the provider does not document it
+	Client    Client    `yaml:"client,omitempty" json:"client,omitempty"`
+	Token     Token     `yaml:"token" json:"token"`
+	Refresh   Refresh   `yaml:"refresh,omitempty" json:"refresh,omitempty"`
+	Revoke    Revoke    `yaml:"revoke,omitempty" json:"revoke,omitempty"`
+	Redirect  Redirect  `yaml:"redirect,omitempty" json:"redirect,omitempty"`
+	Identity  Identity  `yaml:"identity,omitempty" json:"identity,omitempty"`
+	API       API       `yaml:"api,omitempty" json:"api,omitempty"`
+	Setup     Setup     `yaml:"setup,omitempty" json:"setup,omitempty"`
+
+	// HostedBy names an authorization server inside this program that has to
+	// listen while the provider is in use.
+	HostedBy string `yaml:"hosted_by,omitempty" json:"hosted_by,omitempty"`
+	// AllowLoopbackHTTP permits http for endpoints on a loopback host.
+	AllowLoopbackHTTP bool `yaml:"allow_loopback_http,omitempty" json:"allow_loopback_http,omitempty"`
+
+	Evidence []Evidence `yaml:"evidence,omitempty" json:"evidence,omitempty"`
+}
+
+// Authorize is the authorization endpoint.
+type Authorize struct {
+	URL        string            `yaml:"url" json:"url"`
+	Params     map[string]string `yaml:"params,omitempty" json:"params,omitempty"` // {account} is the account hint
+	ScopeParam string            `yaml:"scope_param,omitempty" json:"scope_param,omitempty"`
+}
+
+// Scope says how scopes are asked for.
+type Scope struct {
+	Separator string      `yaml:"separator,omitempty" json:"separator,omitempty"`
+	Default   []string    `yaml:"default,omitempty" json:"default,omitempty"`
+	Known     []ScopeInfo `yaml:"known,omitempty" json:"known,omitempty"`
+}
+
+// ScopeInfo is a scope and one human sentence.
+type ScopeInfo struct {
+	Name string `yaml:"name" json:"name"`
+	Says string `yaml:"says" json:"says"`
+}
+
+// Client says how an OAuth app authenticates.
+type Client struct {
+	// Auth lists the accepted methods, preferred first: "none", "post", "basic".
+	// With a secret the first that uses one is taken, without a secret "none";
+	// when "none" is not listed a secret is required. Default: [none, post].
+	Auth []string `yaml:"auth,omitempty" json:"auth,omitempty"`
+	// ID is a client id that needs no registration (the demo).
+	ID string `yaml:"id,omitempty" json:"id,omitempty"`
+	// Hint says where in the console the id and secret are found.
+	Hint string `yaml:"hint,omitempty" json:"hint,omitempty"`
+}
+
+// Token is the token endpoint.
+type Token struct {
+	URL           string            `yaml:"url" json:"url"`
+	RefreshURL    string            `yaml:"refresh_url,omitempty" json:"refresh_url,omitempty"`
+	Body          string            `yaml:"body,omitempty" json:"body,omitempty"` // "form" (default) or "json"
+	Params        map[string]string `yaml:"params,omitempty" json:"params,omitempty"`
+	RefreshParams map[string]string `yaml:"refresh_params,omitempty" json:"refresh_params,omitempty"`
+	Headers       map[string]string `yaml:"headers,omitempty" json:"headers,omitempty"`
+	Response      Response          `yaml:"response,omitempty" json:"response,omitempty"`
+}
+
+// Response says how token responses depart from RFC 6749 section 5.1.
+type Response struct {
+	Root           string        `yaml:"root,omitempty" json:"root,omitempty"`
+	OKField        string        `yaml:"ok_field,omitempty" json:"ok_field,omitempty"`
+	Form           bool          `yaml:"form,omitempty" json:"form,omitempty"`
+	AnyContentType bool          `yaml:"any_content_type,omitempty" json:"any_content_type,omitempty"`
+	NoTokenType    bool          `yaml:"no_token_type,omitempty" json:"no_token_type,omitempty"`
+	ExpiresDefault time.Duration `yaml:"expires_default,omitempty" json:"expires_default,omitempty"`
+}
+
+// Refresh says what to expect of refresh tokens.
+type Refresh struct {
+	Rotation string        `yaml:"rotation,omitempty" json:"rotation,omitempty"` // "", "never", "always", "sometimes"
+	Lifetime time.Duration `yaml:"lifetime,omitempty" json:"lifetime,omitempty"` // of the refresh token; 0 unknown
+}
+
+// Revoke is the revocation endpoint or what stands in for it.
+type Revoke struct {
+	URL        string            `yaml:"url,omitempty" json:"url,omitempty"`
+	Method     string            `yaml:"method,omitempty" json:"method,omitempty"`
+	Auth       string            `yaml:"auth,omitempty" json:"auth,omitempty"` // "", "basic", "bearer", "none"
+	Body       string            `yaml:"body,omitempty" json:"body,omitempty"` // "form" (default) or "json"
+	Params     map[string]string `yaml:"params,omitempty" json:"params,omitempty"`
+	AccessOnly bool              `yaml:"access_only,omitempty" json:"access_only,omitempty"`
+}
+
+// Redirect says which loopback redirect URI works.
+type Redirect struct {
+	// Rule: "any_port" (default, RFC 8252 section 7.3), "fixed_port" (the
+	// install's callback port), or "https" (no loopback at all: a gateway).
+	Rule string `yaml:"rule,omitempty" json:"rule,omitempty"`
+	Host string `yaml:"host,omitempty" json:"host,omitempty"` // "127.0.0.1" (default) or "localhost"
+	Port int    `yaml:"port,omitempty" json:"port,omitempty"` // with fixed_port: this one instead of the install's
+	Note string `yaml:"note,omitempty" json:"note,omitempty"` // what to know when registering it
+}
+
+// Identity says how to learn the account.
+type Identity struct {
+	URL     string            `yaml:"url,omitempty" json:"url,omitempty"`
+	Method  string            `yaml:"method,omitempty" json:"method,omitempty"`
+	Headers map[string]string `yaml:"headers,omitempty" json:"headers,omitempty"`
+	Body    string            `yaml:"body,omitempty" json:"body,omitempty"`
+	OKField string            `yaml:"ok_field,omitempty" json:"ok_field,omitempty"`
+	Paths   []string          `yaml:"paths,omitempty" json:"paths,omitempty"`
+	ID      string            `yaml:"id,omitempty" json:"id,omitempty"`
+	Format  string            `yaml:"format,omitempty" json:"format,omitempty"`
+}
+
+// API says where access tokens may be used.
+type API struct {
+	Hosts []string `yaml:"hosts,omitempty" json:"hosts,omitempty"`
+	Base  string   `yaml:"base,omitempty" json:"base,omitempty"`
+}
+
+// Setup tells the user how to register an OAuth app.
+type Setup struct {
+	Console  string   `yaml:"console,omitempty" json:"console,omitempty"`
+	AppType  string   `yaml:"app_type,omitempty" json:"app_type,omitempty"`
+	Steps    []string `yaml:"steps,omitempty" json:"steps,omitempty"`
+	Warnings []string `yaml:"warnings,omitempty" json:"warnings,omitempty"`
+}
+
+// Evidence is where a fact was read.
+type Evidence struct {
+	URL        string `yaml:"url" json:"url"`
+	Seen       string `yaml:"seen" json:"seen"` // 2006-01-02
+	Unverified string `yaml:"unverified,omitempty" json:"unverified,omitempty"`
+}
