@@ -52,6 +52,13 @@ const (
 	DiscoveryFailed Code = "discovery_failed" // an issuer's metadata could not be read or was refused
 	Conflict        Code = "conflict"         // the thing exists already, or is still in use
 	NotFound        Code = "not_found"        // the named thing does not exist
+
+	// Why a connection is not simply connected.
+	GrantGone            Code = "grant_gone"             // the provider says invalid_grant: revoked or expired
+	PossibleLostRotation Code = "possible_lost_rotation" // the same, after a refresh whose answer was lost
+	ClientRefused        Code = "client_refused"         // the provider refuses the OAuth app, not the grant
+	ConfigChanged        Code = "config_changed"         // the provider's entry now names another origin
+	NoRefreshToken       Code = "no_refresh_token"       // the token ended and nothing can renew it
 )
 
 // Error is a failure with a code. Its text is the sentence for people; the
