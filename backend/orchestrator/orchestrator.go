@@ -1,13 +1,48 @@
-// Package orchestrator owns connections and attempts.
+// Package orchestrator owns connections and attempts: it starts authorizations,
+// settles them, refreshes grants, hands out fresh access tokens, and tells
+// listeners that something changed.
+//
+// The rules it keeps:
+//
+//   - mu guards memory and is never held across I/O. A cached token is read
+//     under mu alone, so a slow provider slows only itself.
+//   - Each connection has a lane, a channel of size one, that orders what is
+//     slow about it: store writes, refresh, disconnect. The lane is taken
+//     before mu, never while mu is held.
+//   - Slow work carries what it started from (an attempt, a generation) and is
+//     dropped when that is no longer current. settle is the only writer of a
+//     connection; finish is the only end of an attempt.
+//   - An attempt is recorded before anybody gets its URL. A stranger cannot
+//     end it, nor can another program: only its own response, its own timer,
+//     or the user.
+//   - Save first, then show. A refresh token that rotated and cannot be saved
+//     is used all the same, loudly, and saved when the disk recovers.
+//   - The orchestrator never opens a browser: whoever asked gets the prompt.
+//   - Every goroutine is started with wg.Go; Run returns when all have ended.
 package orchestrator
 
 import (
 	"context"
 	"log/slog"
+	"sync"
+	"time"
 
+	"keyturn/backend/fault"
 	"keyturn/backend/oauth"
 	"keyturn/backend/provider"
 )
+
+// Limits of attempts.
+const (
+	PendingLife       = 5 * time.Minute  // how long an attempt waits for its response
+	ResultLife        = 60 * time.Second // how long an ended attempt stays readable
+	MaxPending        = 32
+	MaxPendingPerName = 4 // per provider
+)
+
+// tick is how often the wall clock is looked at: timers stand still while a
+// laptop sleeps.
+const tick = 30 * time.Second
 
 // Options are the parts an Orchestrator is built from. All are required but
 // Hosted and Log.
@@ -26,102 +61,227 @@ type Options struct {
 
 // Orchestrator is described in the package comment. Its methods may be called
 // from any goroutine.
-type Orchestrator struct{}
+type Orchestrator struct {
+	// Constant after New.
+	store      Store
+	catalogue  *provider.Catalogue
+	transports map[string]Transport
+	http       *oauth.HTTP
+	port       int
+	hosted     map[string]func() (func(), error)
+	log        *slog.Logger
+
+	ctx    context.Context // ends when Run does
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	ready  chan struct{} // closed once the store was tried
+	lane   chan struct{} // orders loading, and writes of apps and providers
+
+	mu          sync.Mutex
+	connections map[string]*connection   // by id
+	byProvider  map[string][]*connection // the same, oldest first
+	apps        map[string]App           // by id
+	attempts    map[string]*attempt      // by handle
+	bells       map[chan struct{}]struct{}
+	storeErr    error // why the store is not open; nil once it was loaded
+	damaged     []Damaged
+}
 
 // New returns an Orchestrator without contents; Run loads them.
-func New(opts Options) *Orchestrator { panic("being written") }
+func New(opts Options) *Orchestrator {
+	log := opts.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Orchestrator{
+		store:       opts.Store,
+		catalogue:   opts.Catalogue,
+		transports:  opts.Transports,
+		http:        opts.HTTP,
+		port:        opts.CallbackPort,
+		hosted:      opts.Hosted,
+		log:         log,
+		ctx:         ctx,
+		cancel:      cancel,
+		ready:       make(chan struct{}),
+		lane:        make(chan struct{}, 1),
+		connections: map[string]*connection{},
+		byProvider:  map[string][]*connection{},
+		apps:        map[string]App{},
+		attempts:    map[string]*attempt{},
+		bells:       map[chan struct{}]struct{}{},
+		storeErr:    fault.New(fault.StoreLocked, "Keyturn is still opening its store. Try again in a moment."),
+	}
+}
 
 // Run loads the store, refreshes grants, and returns when ctx has ended and
-// everything it started has ended too.
-func (o *Orchestrator) Run(ctx context.Context) error { panic("being written") }
+// everything it started has ended too. It is called once.
+func (o *Orchestrator) Run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, o.cancel)
+	defer stop()
+	if err := o.load(ctx); err != nil {
+		o.log.Warn("store not open", "code", fault.CodeOf(err), "error", err.Error())
+	}
+	close(o.ready)
+
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			o.look(time.Now())
+		case <-o.ctx.Done():
+			o.endAll()
+			o.wg.Wait()
+			o.releaseAll()
+			return nil
+		}
+	}
+}
+
+// look does what is due at a moment of the wall clock.
+func (o *Orchestrator) look(now time.Time) {
+	o.sweep(now)
+	if o.storeError() != nil {
+		o.wg.Go(func() { _ = o.load(o.ctx) })
+		return
+	}
+	o.refreshDue(now)
+}
 
 // Ready is closed once Run has tried to load the store.
-func (o *Orchestrator) Ready() <-chan struct{} { panic("being written") }
+func (o *Orchestrator) Ready() <-chan struct{} { return o.ready }
 
-// Changes returns a doorbell that rings at least once after every change, and
-// once at the start. Read Snapshot when it rings.
-func (o *Orchestrator) Changes() (bell <-chan struct{}, stop func()) { panic("being written") }
-
-// Snapshot returns what is now.
-func (o *Orchestrator) Snapshot() Snapshot { panic("being written") }
-
-// Connect starts an attempt, joins an equal one, or finds that none is needed.
-// It returns as soon as there is a URL to open; the attempt goes on without
-// the caller and ctx.
-func (o *Orchestrator) Connect(ctx context.Context, r ConnectRequest) (Started, error) {
-	panic("being written")
+// open returns nil when the store is loaded. It waits for the first try and
+// tries again when the store was locked.
+func (o *Orchestrator) open(ctx context.Context) error {
+	select {
+	case <-o.ready:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-o.ctx.Done():
+		return errStopping
+	}
+	err := o.storeError()
+	if err == nil || fault.CodeOf(err) != fault.StoreLocked {
+		return err
+	}
+	return o.load(ctx)
 }
 
-// Restart ends a pending attempt as superseded and starts it anew: the user's
-// own Start again.
-func (o *Orchestrator) Restart(ctx context.Context, handle, starter string) (Started, error) {
-	panic("being written")
+var errStopping = fault.New(fault.Unreachable, "Keyturn is stopping.")
+
+func (o *Orchestrator) storeError() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.storeErr
 }
 
-// Attempt returns the attempt with a status handle; fault.StateUnknown when
-// there is none or it is forgotten.
-func (o *Orchestrator) Attempt(handle string) (Attempt, error) { panic("being written") }
+// load reads the store into memory, once.
+func (o *Orchestrator) load(ctx context.Context) error {
+	if err := enter(ctx, o.lane); err != nil {
+		return err
+	}
+	defer leave(o.lane)
+	select {
+	case <-o.ready: // another caller may have loaded it meanwhile
+		if o.storeError() == nil {
+			return nil
+		}
+	default:
+	}
+	contents, err := o.store.Load(ctx)
+	if err != nil {
+		o.mu.Lock()
+		o.storeErr = err
+		o.ringLocked()
+		o.mu.Unlock()
+		return err
+	}
+	for _, p := range contents.Providers {
+		p.Custom = true
+		if err := o.catalogue.Put(p); err != nil {
+			// A later version of Keyturn may have taken the name: the built-in wins.
+			o.log.Warn("stored provider left out", "provider", p.ID, "error", err.Error())
+		}
+	}
+	uses := map[string]func(){}
+	for _, r := range contents.Connections {
+		uses[r.ID] = o.use(r.Provider)
+	}
 
-// Cancel ends a pending attempt; ending an ended one is no error.
-func (o *Orchestrator) Cancel(handle string) error { panic("being written") }
-
-// Token returns an access token that is fresh, refreshing the grant when needed.
-func (o *Orchestrator) Token(ctx context.Context, q TokenQuery) (AccessToken, error) {
-	panic("being written")
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, a := range contents.Apps {
+		o.apps[a.ID] = a
+	}
+	for _, r := range contents.Connections {
+		if r.Token.Expiry.IsZero() && r.Refreshed.IsZero() {
+			r.Refreshed = r.Created
+		}
+		o.addLocked(&connection{rec: r, lane: make(chan struct{}, 1), release: uses[r.ID]})
+	}
+	o.damaged = contents.Damaged
+	o.storeErr = nil
+	o.ringLocked()
+	return nil
 }
 
-// Find returns the one connection that a provider and, when not empty, an
-// account and a client id name; fault.NotConnected or fault.Ambiguous (the
-// message lists the accounts).
-func (o *Orchestrator) Find(provider, account, clientID string) (Connection, error) {
-	panic("being written")
+// use keeps the server inside this program that hosts a provider listening, if
+// the provider has one. A server that cannot listen is the next connect's
+// problem, not that of a stored connection.
+func (o *Orchestrator) use(providerID string) (release func()) {
+	p, _ := o.catalogue.Lookup(providerID)
+	start := o.hosted[p.HostedBy]
+	if start == nil {
+		return func() {}
+	}
+	release, err := start()
+	if err != nil {
+		o.log.Warn("hosted provider not listening", "provider", providerID, "error", err.Error())
+		return func() {}
+	}
+	return release
 }
 
-// Connection returns one by id; fault.NotConnected when there is none.
-func (o *Orchestrator) Connection(id string) (Connection, error) { panic("being written") }
-
-// Ping asks the provider's identity endpoint whether the token works.
-func (o *Orchestrator) Ping(ctx context.Context, id string) (Pinged, error) { panic("being written") }
-
-// Disconnect revokes the grant at the provider, then forgets it, whatever the
-// provider says. revoked reports whether the provider confirmed.
-func (o *Orchestrator) Disconnect(ctx context.Context, id string) (c Connection, revoked bool, err error) {
-	panic("being written")
+// releaseAll lets hosted servers go when everything has ended.
+func (o *Orchestrator) releaseAll() {
+	o.mu.Lock()
+	all := make([]*connection, 0, len(o.connections))
+	for _, c := range o.connections {
+		all = append(all, c)
+	}
+	o.mu.Unlock()
+	for _, c := range all {
+		c.release()
+	}
 }
 
-// Apps lists OAuth apps by provider and age; the Secret is there but redacts itself.
-func (o *Orchestrator) Apps() []App { panic("being written") }
-
-// UpsertApp adds or changes the app of a provider and client id. A zero secret
-// keeps the one that is there unless public is true.
-func (o *Orchestrator) UpsertApp(ctx context.Context, providerID, clientID string, secret oauth.Secret, public bool) (App, error) {
-	panic("being written")
+// goLocked starts f unless Keyturn is stopping. Callers hold mu, which orders
+// this with the end of Run.
+func (o *Orchestrator) goLocked(f func()) bool {
+	if o.ctx.Err() != nil {
+		return false
+	}
+	o.wg.Go(f)
+	return true
 }
 
-// DeleteApp forgets an app; fault.Conflict while a connection uses it.
-func (o *Orchestrator) DeleteApp(ctx context.Context, id string) error { panic("being written") }
-
-// Providers lists the catalogue and the user's own by name.
-func (o *Orchestrator) Providers() []provider.Provider { panic("being written") }
-
-// Provider returns one; fault.UnknownProvider with a suggestion when there is none.
-func (o *Orchestrator) Provider(id string) (provider.Provider, error) { panic("being written") }
-
-// RegisterProvider adds a provider of the user's own, discovering its
-// metadata when the registration names an issuer. fault.Conflict when the id is taken.
-func (o *Orchestrator) RegisterProvider(ctx context.Context, r provider.Registration) (provider.Provider, error) {
-	panic("being written")
+// enter takes a lane, or gives up with ctx. Lanes are channels, not mutexes,
+// because they are held across I/O and their waiters must be able to leave.
+func enter(ctx context.Context, lane chan struct{}) error {
+	select {
+	case lane <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case lane <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
-// UpdateProvider changes fields of a provider of the user's own: zero fields of
-// r keep what is there. Connections whose token endpoint moved to another
-// origin need to be reconnected.
-func (o *Orchestrator) UpdateProvider(ctx context.Context, r provider.Registration) (provider.Provider, error) {
-	panic("being written")
-}
-
-// DeleteProvider forgets a provider of the user's own; fault.Conflict while
-// connections or apps use it, unless force, which disconnects them first.
-func (o *Orchestrator) DeleteProvider(ctx context.Context, id string, force bool) error {
-	panic("being written")
-}
+func leave(lane chan struct{}) { <-lane }

@@ -1,0 +1,171 @@
+package orchestrator
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"keyturn/backend/fault"
+	"keyturn/backend/oauth"
+	"keyturn/backend/provider"
+)
+
+// An attempt is one authorization in progress, or the readable result of one.
+// What it starts from is frozen here: a provider that is edited meanwhile does
+// not change where the code goes.
+type attempt struct {
+	// Constant after Connect.
+	request  ConnectRequest // for joining and for Restart
+	provider provider.Provider
+	server   oauth.Server
+	client   oauth.Client
+	authz    oauth.AuthorizationRequest
+	ctx      context.Context // ends with the attempt
+	cancel   context.CancelFunc
+	prompted chan struct{} // closed when view.URL is there, or when there will be none
+	release  func()        // lets the hosted server go
+
+	// Guarded by Orchestrator.mu.
+	view        Attempt
+	redirectURI string
+	failed      error // why there is no prompt
+	timer       *time.Timer
+}
+
+// shown reports whether others may see the attempt. Callers hold mu.
+func (a *attempt) shown() bool { return a.view.URL != "" }
+
+// sameAs reports whether an equal request is being made already. The scopes
+// are a set.
+func (a *attempt) sameAs(r ConnectRequest) bool {
+	return a.request.Provider == r.Provider && a.request.ClientID == r.ClientID &&
+		a.request.Account == r.Account && a.request.Transport == r.Transport &&
+		a.request.Secret.Reveal() == r.Secret.Reveal() &&
+		slices.Equal(sorted(a.request.Scopes), sorted(r.Scopes))
+}
+
+func sorted(s []string) []string {
+	s = slices.Clone(s)
+	slices.Sort(s)
+	return slices.Compact(s)
+}
+
+// Attempt returns the attempt with a status handle; fault.StateUnknown when
+// there is none or it is forgotten.
+func (o *Orchestrator) Attempt(handle string) (Attempt, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if a := o.attempts[handle]; a != nil {
+		return a.view, nil
+	}
+	return Attempt{}, unknownHandle()
+}
+
+func unknownHandle() error {
+	return fault.New(fault.StateUnknown, "This attempt is not known any more: it ended more than a minute ago, or Keyturn was restarted. Start again.")
+}
+
+// Cancel ends a pending attempt; ending an ended one is no error. A token that
+// arrives after all is revoked, not stored.
+func (o *Orchestrator) Cancel(handle string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	a := o.attempts[handle]
+	if a == nil {
+		return unknownHandle()
+	}
+	o.failLocked(a, fault.New(fault.Cancelled, "You cancelled this before it was done."))
+	return nil
+}
+
+// expire is what the timer of a pending attempt does. An attempt whose
+// response has come is no longer waiting: the exchange has limits of its own.
+func (o *Orchestrator) expire(a *attempt) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if a.view.Step == WaitingForBrowser {
+		o.failLocked(a, fault.New(fault.Expired, "%s was not approved within %s. Start again when you are ready.", a.provider.Name, minutes(PendingLife)))
+	}
+}
+
+func minutes(d time.Duration) string {
+	if d == time.Minute {
+		return "a minute"
+	}
+	return d.String()[:len(d.String())-2] + " minutes"
+}
+
+// failLocked ends an attempt with an error, if it has not ended. Callers hold mu.
+func (o *Orchestrator) failLocked(a *attempt, err error) bool {
+	return o.finishLocked(a, func(v *Attempt) {
+		v.Status, v.Code, v.Message = Error, fault.CodeOf(err), fault.MessageOf(err)
+	})
+}
+
+// finishLocked is the only end of an attempt: exactly one caller gets true.
+// Callers hold mu.
+func (o *Orchestrator) finishLocked(a *attempt, result func(*Attempt)) bool {
+	if a.view.Status != Pending {
+		return false
+	}
+	result(&a.view)
+	a.view.Step = ""
+	a.view.Expires = time.Now().Add(ResultLife).Round(0)
+	a.timer.Stop()
+	a.timer = time.AfterFunc(ResultLife, func() { o.forget(a) })
+	a.cancel()
+	o.ringLocked()
+	return true
+}
+
+// forget removes an ended attempt that nobody can ask for any more.
+func (o *Orchestrator) forget(a *attempt) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.attempts[a.view.Handle] == a {
+		delete(o.attempts, a.view.Handle)
+		o.ringLocked()
+	}
+}
+
+// sweep does by the wall clock what timers do by the monotonic one, which
+// stands still while a laptop sleeps.
+func (o *Orchestrator) sweep(now time.Time) {
+	o.mu.Lock()
+	var late []*attempt
+	for _, a := range o.attempts {
+		if now.After(a.view.Expires) {
+			late = append(late, a)
+		}
+	}
+	o.mu.Unlock()
+	for _, a := range late {
+		if a.view.Status == Pending {
+			o.expire(a)
+			continue
+		}
+		o.forget(a)
+	}
+}
+
+// endAll ends every attempt when Keyturn stops.
+func (o *Orchestrator) endAll() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, a := range o.attempts {
+		o.failLocked(a, fault.New(fault.Cancelled, "Keyturn was stopped before this was done."))
+		a.timer.Stop()
+	}
+}
+
+// at moves a pending attempt to a step; false when it has ended meanwhile.
+func (o *Orchestrator) at(a *attempt, s Step) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if a.view.Status != Pending {
+		return false
+	}
+	a.view.Step = s
+	o.ringLocked()
+	return true
+}

@@ -1,0 +1,269 @@
+package orchestrator
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"slices"
+	"strings"
+	"time"
+
+	"keyturn/backend/fault"
+	"keyturn/backend/oauth"
+	"keyturn/backend/provider"
+)
+
+// A connection is a Record with what is only in memory about it.
+type connection struct {
+	// lane orders store writes, refreshes and the disconnect of this connection.
+	lane chan struct{}
+	// release lets the server inside this program go that hosts the provider.
+	release func()
+
+	// Guarded by Orchestrator.mu. The slices of rec are never changed in place.
+	rec        Record
+	refreshing *refresh  // the one in flight
+	failures   int       // refreshes that failed in a row
+	refusals   int       // of these, refusals in a row
+	nextTry    time.Time // no refresh before this
+	lastUsed   time.Time
+	unsaved    bool // rec is newer than the store
+	gone       bool // disconnected: nothing may be stored any more
+}
+
+// viewLocked returns what anyone may see. Callers hold mu.
+func (o *Orchestrator) viewLocked(c *connection) Connection {
+	r := &c.rec
+	v := Connection{
+		ID:              r.ID,
+		Provider:        r.Provider,
+		ProviderName:    o.nameOf(r.Provider),
+		ClientID:        r.ClientID,
+		Account:         r.Account.Label,
+		Granted:         r.Granted,
+		Missing:         without(r.Requested, r.Granted),
+		Status:          r.Status,
+		Reason:          r.Reason,
+		Expiry:          r.Token.Expiry,
+		HasRefreshToken: !r.Token.Refresh.IsZero(),
+		Created:         r.Created,
+		Refreshed:       r.Refreshed,
+		LastUsed:        c.lastUsed,
+	}
+	if r.Status == Retrying {
+		v.NextTry = c.nextTry
+	}
+	return v
+}
+
+// nameOf returns what people call a provider; a deleted one by its id.
+func (o *Orchestrator) nameOf(providerID string) string {
+	if p, ok := o.catalogue.Lookup(providerID); ok {
+		return p.Name
+	}
+	return providerID
+}
+
+// addLocked and removeLocked keep the two indexes equal. Callers hold mu.
+func (o *Orchestrator) addLocked(c *connection) {
+	o.connections[c.rec.ID] = c
+	o.byProvider[c.rec.Provider] = append(o.byProvider[c.rec.Provider], c)
+}
+
+func (o *Orchestrator) removeLocked(c *connection) {
+	delete(o.connections, c.rec.ID)
+	left := slices.DeleteFunc(slices.Clone(o.byProvider[c.rec.Provider]), func(x *connection) bool { return x == c })
+	if len(left) == 0 {
+		delete(o.byProvider, c.rec.Provider)
+		return
+	}
+	o.byProvider[c.rec.Provider] = left
+}
+
+// Connection returns one by id; fault.NotConnected when there is none.
+func (o *Orchestrator) Connection(id string) (Connection, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	c, err := o.byIDLocked(id)
+	if err != nil {
+		return Connection{}, err
+	}
+	return o.viewLocked(c), nil
+}
+
+// Find returns the one connection that a provider and, when not empty, an
+// account and a client id name; fault.NotConnected or fault.Ambiguous (the
+// message lists the accounts).
+func (o *Orchestrator) Find(providerID, account, clientID string) (Connection, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	c, err := o.findLocked(providerID, account, clientID)
+	if err != nil {
+		return Connection{}, err
+	}
+	return o.viewLocked(c), nil
+}
+
+func (o *Orchestrator) byIDLocked(id string) (*connection, error) {
+	if o.storeErr != nil {
+		return nil, o.storeErr
+	}
+	if c := o.connections[id]; c != nil {
+		return c, nil
+	}
+	return nil, fault.New(fault.NotConnected, "There is no connection with this id. See: keyturn status")
+}
+
+// findLocked is on the path of every cached token: it allocates only when it fails.
+func (o *Orchestrator) findLocked(providerID, account, clientID string) (*connection, error) {
+	if o.storeErr != nil {
+		return nil, o.storeErr
+	}
+	all := o.byProvider[providerID]
+	var found *connection
+	n := 0
+	for _, c := range all {
+		if (clientID == "" || c.rec.ClientID == clientID) && (account == "" || isAccount(&c.rec, account)) {
+			found = c
+			n++
+		}
+	}
+	if n == 1 {
+		return found, nil
+	}
+	return nil, o.notOneLocked(providerID, account, all, n)
+}
+
+// notOneLocked says why there is not exactly one connection.
+func (o *Orchestrator) notOneLocked(providerID, account string, all []*connection, n int) error {
+	p, err := o.Provider(providerID)
+	if err != nil && len(all) == 0 {
+		return err
+	}
+	name := p.Name
+	if name == "" {
+		name = providerID
+	}
+	var accounts []string
+	for _, c := range all {
+		if c.rec.Account.Label == "" {
+			accounts = append(accounts, c.rec.ID)
+			continue
+		}
+		accounts = append(accounts, c.rec.Account.Label)
+	}
+	slices.Sort(accounts)
+	list := strings.Join(slices.Compact(accounts), ", ")
+	switch {
+	case n > 1 && account == "":
+		return fault.New(fault.Ambiguous, "%s is connected with several accounts: %s. Name one with --account.", name, list)
+	case n > 1:
+		return fault.New(fault.Ambiguous, "%s has several connections that match. Name one with --client-id or by its id.", name)
+	case len(all) > 0:
+		return fault.New(fault.NotConnected, "%s is not connected with that account. Connected: %s.", name, list)
+	}
+	return fault.New(fault.NotConnected, "%s is not connected. Connect it with: keyturn connect %s", name, providerID)
+}
+
+// isAccount reports whether a caller's word names the account of r: the label
+// in any letter case, the provider's identifier, or the connection's id.
+func isAccount(r *Record, word string) bool {
+	return strings.EqualFold(r.Account.Label, word) || r.Account.ID != "" && r.Account.ID == word || r.ID == word
+}
+
+// serverFor returns the authorization server and the client of a record as
+// they are configured now; the error says why they cannot be used.
+func (o *Orchestrator) serverFor(r Record) (provider.Provider, oauth.Server, oauth.Client, error) {
+	p, ok := o.catalogue.Lookup(r.Provider)
+	if !ok {
+		return p, oauth.Server{}, oauth.Client{}, fault.New(fault.UnknownProvider, "The provider %s is no longer known. Register it again, or disconnect.", r.Provider)
+	}
+	app, err := o.appFor(p, r.ClientID)
+	if err != nil {
+		return p, oauth.Server{}, oauth.Client{}, err
+	}
+	return p, p.Server(), app.Client, nil
+}
+
+// origins lists where the secrets of a grant at s may be sent: one
+// string, because it is sealed together with them.
+func origins(s oauth.Server) string {
+	var all []string
+	for _, u := range []string{s.Token.URL, s.Token.RefreshURL, s.Revoke.URL, s.Identity.URL} {
+		if o := oauth.Origin(u); o != "" && !slices.Contains(all, o) {
+			all = append(all, o)
+		}
+	}
+	return strings.Join(all, " ")
+}
+
+// bound reports whether the secrets of r may be sent to url.
+func bound(r Record, url string) bool {
+	origin := oauth.Origin(url)
+	return origin != "" && slices.Contains(strings.Fields(r.Origin), origin)
+}
+
+// settle is the only writer of a connection: it saves r durably, then shows
+// it. Callers hold the lane of c. When r cannot be saved and keep is true (a
+// rotated refresh token would be lost), r is used all the same and saved later.
+func (o *Orchestrator) settle(ctx context.Context, c *connection, r Record, keep bool) error {
+	o.mu.Lock()
+	dropped := c.gone
+	if dropped {
+		c.rec.Token = r.Token // for the disconnect that waits: it revokes the newest
+	}
+	o.mu.Unlock()
+	if dropped {
+		return nil
+	}
+	err := o.store.SaveConnection(ctx, r)
+	if err != nil {
+		o.log.Error("connection not saved", "connection", r.ID, "code", fault.CodeOf(err), "error", err.Error())
+		if !keep {
+			return err
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	c.rec = r
+	c.unsaved = err != nil
+	if !c.gone && o.connections[r.ID] == nil {
+		o.addLocked(c)
+	}
+	o.ringLocked()
+	return err
+}
+
+// change applies a small change to the record of c and settles it. edit is
+// called with mu held.
+func (o *Orchestrator) change(c *connection, edit func(*connection, *Record)) {
+	if enter(o.ctx, c.lane) != nil {
+		return
+	}
+	defer leave(c.lane)
+	o.mu.Lock()
+	r := c.rec
+	edit(c, &r)
+	o.mu.Unlock()
+	_ = o.settle(o.ctx, c, r, true) // kept in memory when it cannot be saved
+}
+
+// without returns the elements of a that are not in b.
+func without(a, b []string) []string {
+	var out []string
+	for _, s := range a {
+		if !slices.Contains(b, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// newID returns prefix and 16 random hex digits.
+func newID(prefix string) string { return prefix + randomHex(8) }
+
+func randomHex(n int) string {
+	b := make([]byte, n)
+	rand.Read(b)
+	return hex.EncodeToString(b)
+}
