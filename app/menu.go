@@ -1,0 +1,307 @@
+package app
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"keyturn/backend/fault"
+	"keyturn/backend/orchestrator"
+	"keyturn/backend/provider"
+	"keyturn/backend/text"
+)
+
+// Action is what a click asks for, in the menu or on a notification.
+type Action struct {
+	Verb Verb
+	Arg  string
+}
+
+// Verb says what an Action does with its argument.
+type Verb string
+
+// The verbs; the comment names the argument.
+const (
+	Show       Verb = "show"       // a view of the window
+	Connect    Verb = "connect"    // a provider id
+	Reconnect  Verb = "reconnect"  // a connection id
+	Disconnect Verb = "disconnect" // a connection id
+	OpenPage   Verb = "open"       // the handle of an attempt
+	CopyLink   Verb = "copy"       // the handle of an attempt
+	Cancel     Verb = "cancel"     // the handle of an attempt
+	Quit       Verb = "quit"       // none
+)
+
+func (a Action) String() string {
+	if a.Arg == "" {
+		return string(a.Verb)
+	}
+	return string(a.Verb) + ":" + a.Arg
+}
+
+// The views of the window that something outside it leads to.
+const (
+	ViewConnections = "connections"
+	ViewConnect     = "connect"
+)
+
+func viewOfProvider(id string) string { return ViewConnect + "?provider=" + id }
+
+// Mood is the overall state that the icon shows.
+type Mood string
+
+// The moods, calmest first.
+const (
+	Well      Mood = "well"
+	Working   Mood = "working"   // something is under way
+	Attention Mood = "attention" // only the user can help
+)
+
+// Menu is what the tray shows.
+type Menu struct {
+	Mood  Mood
+	Title string // the mood in words
+	Items []Item // top to bottom
+}
+
+// Item is a line of the menu. Labels are clean text.
+type Item struct {
+	Kind   Kind
+	Label  string
+	Action Action // zero: the line only says something, or has Items
+	Items  []Item // a submenu
+}
+
+// Kind says which part of the menu a line belongs to. The parts always come in
+// this order, so that the tray can keep a line in its place and only change
+// what it says.
+type Kind int
+
+// The parts, top to bottom.
+const (
+	Heading Kind = iota
+	AttemptLine
+	ConnectionLine
+	MoreConnections
+	ConnectMenu
+	OpenLine
+	QuitLine
+)
+
+// How many lines a part may have; Kinds that are not here have one. What does
+// not fit is counted in a line that leads to the window.
+const (
+	maxAttempts    = 8
+	maxConnections = 15
+	maxChoices     = 12
+)
+
+// Choice is a provider that the menu can offer.
+type Choice struct {
+	ID, Name string
+	Ready    bool // an OAuth app is there, or none is needed
+	Hosted   bool // an authorization server inside this program
+}
+
+// choices orders providers for the menu: those that can be connected at once
+// first, by name; one that this program hosts last among them, because it is
+// there to be tried and not to be used.
+func choices(providers []provider.Provider, apps []orchestrator.App) []Choice {
+	registered := map[string]bool{}
+	for _, a := range apps {
+		registered[a.Provider] = true
+	}
+	var all []Choice
+	for _, p := range providers {
+		all = append(all, Choice{
+			ID:     p.ID,
+			Name:   text.Clean(p.Name, 40),
+			Ready:  p.Client.ID != "" || registered[p.ID],
+			Hosted: p.HostedBy != "",
+		})
+	}
+	rank := func(c Choice) int {
+		switch {
+		case c.Ready && !c.Hosted:
+			return 0
+		case c.Ready:
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(all, func(a, b Choice) int { return rank(a) - rank(b) })
+	return all
+}
+
+// menu draws the menu. loaded says that the store has been read at least once;
+// window that there is a window to lead to: without one, lines that need it
+// are left out.
+func menu(s orchestrator.Snapshot, offered []Choice, loaded, window bool) Menu {
+	mood, words := mood(s, loaded)
+	items := []Item{{Kind: Heading, Label: strings.ToUpper(words[:1]) + words[1:]}}
+	items = append(items, attemptLines(s)...)
+	items = append(items, connectionLines(s, window)...)
+	items = append(items, Item{Kind: ConnectMenu, Label: "Connect", Items: connectLines(offered, window)})
+	if window {
+		items = append(items, Item{Kind: OpenLine, Label: "Open Keyturn", Action: Action{Show, ViewConnections}})
+	}
+	items = append(items, Item{Kind: QuitLine, Label: "Quit", Action: Action{Verb: Quit}})
+	return Menu{Mood: mood, Title: "Keyturn: " + words, Items: items}
+}
+
+// mood judges the whole. What the user is doing right now comes before what
+// waits for them.
+func mood(s orchestrator.Snapshot, loaded bool) (Mood, string) {
+	var pending []orchestrator.Attempt
+	for _, a := range s.Attempts {
+		if a.Status == orchestrator.Pending {
+			pending = append(pending, a)
+		}
+	}
+	var broken, retrying []orchestrator.Connection
+	for _, c := range s.Connections {
+		switch c.Status {
+		case orchestrator.NeedsReconnect:
+			broken = append(broken, c)
+		case orchestrator.Retrying:
+			retrying = append(retrying, c)
+		}
+	}
+	switch {
+	case len(pending) == 1:
+		return Working, "connecting " + text.Clean(pending[0].ProviderName, 40)
+	case len(pending) > 1:
+		return Working, fmt.Sprintf("%d connects under way", len(pending))
+	case s.Store != nil && fault.CodeOf(s.Store) == fault.StoreLocked:
+		return Attention, "locked, the key that seals your tokens is not available"
+	case s.Store != nil:
+		return Attention, text.Clean("not able to read its store. "+fault.MessageOf(s.Store), 80)
+	case !loaded:
+		return Working, "starting"
+	case len(broken) == 1:
+		return Attention, whose(broken[0]) + " needs to be reconnected"
+	case len(broken) > 1:
+		return Attention, fmt.Sprintf("%d connections need to be reconnected", len(broken))
+	case len(s.Damaged) > 0:
+		return Attention, "a stored entry is damaged"
+	case len(retrying) == 1:
+		return Working, whose(retrying[0]) + " could not be renewed, trying again"
+	case len(retrying) > 1:
+		return Working, fmt.Sprintf("%d connections could not be renewed, trying again", len(retrying))
+	case len(s.Connections) == 0:
+		return Well, "nothing connected yet"
+	}
+	return Well, "all well"
+}
+
+// whose names a connection in a few words.
+func whose(c orchestrator.Connection) string {
+	name := text.Clean(c.ProviderName, 40)
+	if account := text.Clean(c.Account, 60); account != "" {
+		return name + " — " + account
+	}
+	return name
+}
+
+func attemptLines(s orchestrator.Snapshot) []Item {
+	var lines []Item
+	for _, a := range s.Attempts {
+		if a.Status != orchestrator.Pending || len(lines) == maxAttempts {
+			continue
+		}
+		line := Item{Kind: AttemptLine, Label: text.Clean(a.ProviderName, 40) + " · finishing"}
+		if a.Step == orchestrator.WaitingForBrowser {
+			line.Label = text.Clean(a.ProviderName, 40) + " · waiting for you in the browser"
+			if a.URL != "" {
+				line.Items = append(line.Items,
+					Item{Label: "Open page again", Action: Action{OpenPage, a.Handle}},
+					Item{Label: "Copy link", Action: Action{CopyLink, a.Handle}})
+			}
+		}
+		line.Items = append(line.Items, Item{Label: "Cancel", Action: Action{Cancel, a.Handle}})
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func connectionLines(s orchestrator.Snapshot, window bool) []Item {
+	all, hidden := slices.Clone(s.Connections), 0
+	if len(all) > maxConnections {
+		// What needs the user must be among what is shown.
+		slices.SortStableFunc(all, func(a, b orchestrator.Connection) int { return urgency(b) - urgency(a) })
+		hidden = len(all) - maxConnections
+		all = all[:maxConnections]
+	}
+	twins := map[string]int{}
+	for _, c := range all {
+		twins[whose(c)]++
+	}
+	var lines []Item
+	for _, c := range all {
+		label := whose(c)
+		if twins[label] > 1 {
+			label += " (" + text.Clean(c.ClientID, 16) + ")"
+		}
+		lines = append(lines, Item{
+			Kind:  ConnectionLine,
+			Label: label + " · " + statusWords(c),
+			Items: []Item{
+				{Label: "Reconnect", Action: Action{Reconnect, c.ID}},
+				{Label: "Disconnect", Action: Action{Disconnect, c.ID}},
+			},
+		})
+	}
+	if hidden > 0 {
+		more := Item{Kind: MoreConnections, Label: fmt.Sprintf("%d more…", hidden), Action: Action{Show, ViewConnections}}
+		if !window {
+			more = Item{Kind: MoreConnections, Label: fmt.Sprintf("%d more: keyturn status", hidden)}
+		}
+		lines = append(lines, more)
+	}
+	return lines
+}
+
+func urgency(c orchestrator.Connection) int {
+	if c.Status == orchestrator.NeedsReconnect {
+		return 1
+	}
+	return 0
+}
+
+func statusWords(c orchestrator.Connection) string {
+	switch c.Status {
+	case orchestrator.Retrying:
+		return "could not be renewed, trying again"
+	case orchestrator.NeedsReconnect:
+		return "needs to be reconnected"
+	}
+	return "connected"
+}
+
+// connectLines offers what can be connected at once; with a window also what
+// needs an OAuth app first, which is asked for there.
+func connectLines(offered []Choice, window bool) []Item {
+	var lines []Item
+	more := false
+	for _, c := range offered {
+		switch {
+		case !c.Ready && !window:
+			continue
+		case len(lines) == maxChoices:
+			more = true
+		case c.Ready:
+			lines = append(lines, Item{Label: c.Name, Action: Action{Connect, c.ID}})
+		default:
+			lines = append(lines, Item{Label: c.Name + "…", Action: Action{Show, viewOfProvider(c.ID)}})
+		}
+	}
+	switch {
+	case window:
+		lines = append(lines, Item{Label: "More…", Action: Action{Show, ViewConnect}})
+	case more:
+		lines = append(lines, Item{Label: "More: keyturn providers list"})
+	case len(lines) == 0:
+		lines = append(lines, Item{Label: "No provider is ready: keyturn apps upsert"})
+	}
+	return lines
+}

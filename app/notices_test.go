@@ -1,0 +1,133 @@
+package app
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"keyturn/backend/fault"
+	"keyturn/backend/orchestrator"
+)
+
+func ending(status orchestrator.AttemptStatus, code fault.Code, message string) orchestrator.Attempt {
+	a := attempt("h1", "GitHub", "")
+	a.Status, a.Code, a.Message, a.URL = status, code, message, ""
+	return a
+}
+
+func completed(missing ...string) orchestrator.Attempt {
+	a := ending(orchestrator.Complete, "", "")
+	a.ConnectionID, a.Account, a.Missing = "con_1", "octocat", missing
+	return a
+}
+
+func broken(id, account string, reason fault.Code) orchestrator.Connection {
+	c := connection(id, "GitHub", account, orchestrator.NeedsReconnect)
+	c.Reason = reason
+	return c
+}
+
+type (
+	snapshot    = orchestrator.Snapshot
+	attempts    = []orchestrator.Attempt
+	connections = []orchestrator.Connection
+)
+
+func TestNotices(t *testing.T) {
+	pending := snapshot{Attempts: attempts{attempt("h1", "GitHub", orchestrator.Saving)}}
+	well := snapshot{Connections: connections{connection("1", "GitHub", "octocat", orchestrator.Connected)}}
+	gone := snapshot{Connections: connections{broken("1", "octocat", fault.GrantGone)}}
+	three := snapshot{Connections: connections{broken("1", "a", ""), broken("2", "b", ""), broken("3", "c", "")}}
+	for _, tt := range []struct {
+		name          string
+		before, after snapshot
+		want          []string
+	}{
+		{"nothing happens", well, well, nil},
+		{"a start with everything well is quiet", snapshot{}, well, nil},
+		{"a start that knows an outage tells it", snapshot{}, gone,
+			[]string{"reconnect:con_1! GitHub — octocat needs to be reconnected | GitHub says that the access was withdrawn or has run out. | Show → show:connections"}},
+		{"a start that knows many outages tells them at once", snapshot{}, three,
+			[]string{"reconnect! 3 connections need to be reconnected | GitHub — a, GitHub — b and 1 more. | Show → show:connections"}},
+		{"an attempt that begins is not told", snapshot{}, pending, nil},
+		{"connected, as whom", pending, snapshot{Attempts: attempts{completed()}},
+			[]string{"connection:con_1 GitHub connected as octocat |  | Show → show:connections"}},
+		{"connected between two looks", snapshot{}, snapshot{Attempts: attempts{completed()}},
+			[]string{"connection:con_1 GitHub connected as octocat |  | Show → show:connections"}},
+		{"connected is told once", snapshot{Attempts: attempts{completed()}}, snapshot{Attempts: attempts{completed()}}, nil},
+		{"a result that is forgotten is not news", snapshot{Attempts: attempts{completed()}}, snapshot{}, nil},
+		{"a scope was not granted", pending, snapshot{Attempts: attempts{completed("repo")}},
+			[]string{"connection:con_1 GitHub connected as octocat | Not granted: repo. | Show → show:connections"}},
+		{"scopes were not granted", pending, snapshot{Attempts: attempts{completed("repo", "gist")}},
+			[]string{"connection:con_1 GitHub connected as octocat | 2 of the scopes asked for were not granted. | Show → show:connections"}},
+		{"denied", pending, snapshot{Attempts: attempts{ending(orchestrator.Error, fault.Denied, "x")}},
+			[]string{"attempt:github GitHub was not connected | Access was denied at GitHub. Nothing was stored. | Try again → show:connect?provider=github"}},
+		{"a code without words of ours uses the attempt's", pending, snapshot{Attempts: attempts{ending(orchestrator.Error, fault.ScopeInsufficient, "GitHub gave too <b>little</b>.")}},
+			[]string{"attempt:github GitHub was not connected | GitHub gave too blittle/b. | Try again → show:connect?provider=github"}},
+		{"what the user cancelled is not told", pending, snapshot{Attempts: attempts{ending(orchestrator.Error, fault.Cancelled, "")}}, nil},
+		{"what the user started again is not told", pending, snapshot{Attempts: attempts{ending(orchestrator.Error, fault.Superseded, "")}}, nil},
+		{"an outage begins", well, gone,
+			[]string{"reconnect:con_1! GitHub — octocat needs to be reconnected | GitHub says that the access was withdrawn or has run out. | Show → show:connections"}},
+		{"an outage goes on", gone, gone, nil},
+		{"an outage is healed", gone, well, []string{"reconnect:con_1 withdrawn", "reconnect withdrawn"}},
+		{"a broken connection is disconnected", gone, snapshot{}, []string{"reconnect:con_1 withdrawn", "reconnect withdrawn"}},
+		{"one of two outages is healed", snapshot{Connections: connections{broken("1", "a", ""), broken("2", "b", "")}},
+			snapshot{Connections: connections{connection("1", "GitHub", "a", orchestrator.Connected), broken("2", "b", "")}},
+			[]string{"reconnect:con_1 withdrawn"}},
+		{"a provider that does not answer passes by itself", well,
+			snapshot{Connections: connections{connection("1", "GitHub", "octocat", orchestrator.Retrying)}}, nil},
+		{"two outages at once are told one by one", snapshot{}, snapshot{Connections: connections{broken("1", "a", ""), broken("2", "b", fault.ClientRefused)}},
+			[]string{
+				"reconnect:con_1! GitHub — a needs to be reconnected | Programs cannot use it until you connect it again. | Show → show:connections",
+				"reconnect:con_2! GitHub — b needs to be reconnected | GitHub does not accept the OAuth app any more. Check its client id and secret. | Show → show:connections",
+			}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []string
+			for _, n := range notices(tt.before, tt.after) {
+				got = append(got, line(n))
+			}
+			if g, w := strings.Join(got, "\n"), strings.Join(tt.want, "\n"); g != w {
+				t.Errorf("got:\n%s\nwant:\n%s", g, w)
+			}
+		})
+	}
+}
+
+// line is a notice in one line; an urgent one has an exclamation mark.
+func line(n Notice) string {
+	if n.Withdraw {
+		return n.Key + " withdrawn"
+	}
+	mark := ""
+	if n.Urgent {
+		mark = "!"
+	}
+	return fmt.Sprintf("%s%s %s | %s | %s → %s", n.Key, mark, n.Title, n.Body, n.Button, n.Action)
+}
+
+func TestNoNoticeHoldsMarkup(t *testing.T) {
+	hostile := "<img src=x>&amp;\x1b[2J\xff\u202e\n<a href='x'>y</a>"
+	c := broken("1", hostile, fault.GrantGone)
+	c.ProviderName = hostile
+	done := completed(hostile)
+	done.ProviderName, done.Account = hostile, hostile
+	failed := ending(orchestrator.Error, fault.Internal, hostile)
+	failed.Handle, failed.ProviderName = "h2", hostile
+	denied := ending(orchestrator.Error, fault.Denied, hostile)
+	denied.Handle, denied.ProviderName = "h3", hostile
+	list := notices(snapshot{}, snapshot{Connections: connections{c}, Attempts: attempts{done, failed, denied}})
+	if len(list) != 4 {
+		t.Fatalf("%d notices, want 4", len(list))
+	}
+	for _, n := range list {
+		t.Run("IN-16 "+n.Key, func(t *testing.T) {
+			for _, s := range []string{n.Title, n.Body, n.Button} {
+				if strings.ContainsAny(s, "<>&\x1b\n\u202e") || !utf8.ValidString(s) {
+					t.Errorf("%q", s)
+				}
+			}
+		})
+	}
+}
