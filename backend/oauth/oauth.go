@@ -55,6 +55,10 @@ type Server struct {
 	// AllowLoopbackHTTP permits http for endpoints on a loopback host. Every
 	// other endpoint is https, without exception.
 	AllowLoopbackHTTP bool
+	// TrustedHosts are host names that the user typed. They may lead into a
+	// private network, as may the issuer's own host; every other name has to
+	// lead to public addresses.
+	TrustedHosts []string
 }
 
 // AuthorizationEndpoint (RFC 6749 section 3.1).
@@ -85,7 +89,8 @@ type TokenEndpoint struct {
 // TokenResponseShape says where a server departs from RFC 6749 section 5.1.
 type TokenResponseShape struct {
 	// Root is the dotted path of the object that holds the fields, such as
-	// "authed_user"; "" is the top. A root that is absent falls back to the top.
+	// "authed_user"; "" is the top. A root that is absent falls back to the top;
+	// errors are always at the top.
 	Root string
 	// OKField names a top-level boolean that is false in an error answered
 	// with status 200 (Slack); the error code is then in "error".
@@ -94,7 +99,8 @@ type TokenResponseShape struct {
 	Form bool
 	// AnyContentType accepts JSON under another content type.
 	AnyContentType bool
-	// NoTokenType accepts a response without token_type as Bearer.
+	// NoTokenType reads a missing token_type, or one that is the server's own
+	// word (Slack's "user"), as Bearer.
 	NoTokenType bool
 	// DefaultLifetime stands in for a missing expires_in; 0 means unknown.
 	DefaultLifetime time.Duration
@@ -112,7 +118,8 @@ type RevocationEndpoint struct {
 	// JSON sends the body as JSON instead of a form.
 	JSON bool
 	// Body replaces the RFC 7009 parameters: values may hold {token},
-	// {client_id}, {client_secret}. nil means token and token_type_hint.
+	// {client_id}, {client_secret}. nil means token and token_type_hint, or no
+	// body at all when Auth is "bearer".
 	Body map[string]string
 	// AccessOnly: the endpoint takes access tokens only.
 	AccessOnly bool

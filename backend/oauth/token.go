@@ -1,0 +1,133 @@
+package oauth
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"time"
+)
+
+// Exchange spends an authorization code (RFC 6749 section 4.1.3, RFC 7636
+// section 4.5). The code is sent once, whatever happens: when the error is of
+// kind OutcomeUnknown it may have been used up, and a second use makes a
+// careful server revoke the grant.
+func (h *HTTP) Exchange(ctx context.Context, s Server, c Client, code Secret, redirectURI string, verifier Secret) (Token, error) {
+	fields := map[string]string{}
+	maps.Copy(fields, s.Token.Params)
+	fields["grant_type"] = "authorization_code"
+	fields["code"] = code.Reveal()
+	if redirectURI != "" {
+		fields["redirect_uri"] = redirectURI
+	}
+	fields["code_verifier"] = verifier.Reveal()
+	return h.token(ctx, opExchange, s, c, s.Token.URL, fields)
+}
+
+// Refresh uses a refresh token (RFC 6749 section 6), once. A zero Refresh in
+// the result means that the server kept the old one.
+func (h *HTTP) Refresh(ctx context.Context, s Server, c Client, refresh Secret) (Token, error) {
+	fields := map[string]string{}
+	maps.Copy(fields, s.Token.Params)
+	maps.Copy(fields, s.Token.RefreshParams)
+	fields["grant_type"] = "refresh_token"
+	fields["refresh_token"] = refresh.Reveal()
+	endpoint := s.Token.RefreshURL
+	if endpoint == "" {
+		endpoint = s.Token.URL
+	}
+	return h.token(ctx, opRefresh, s, c, endpoint, fields)
+}
+
+func (h *HTTP) token(ctx context.Context, op string, s Server, c Client, endpoint string, fields map[string]string) (Token, error) {
+	header := customHeader(s.Token.Headers)
+	if err := authenticate(c, fields, header); err != nil {
+		return Token{}, err
+	}
+	body, contentType := encode(fields, s.Token.JSON)
+	header.Set("Content-Type", contentType)
+	a, failed := h.do(ctx, call{op: op, server: s, method: http.MethodPost, url: endpoint, header: header, body: body, limit: maxBody})
+	if failed != nil {
+		return Token{}, failed
+	}
+	h.warnAboutClock(op, a)
+	t, odd, failed := readToken(op, s, a)
+	for _, what := range odd {
+		h.log.Warn("token response: "+what, "op", op)
+	}
+	if failed != nil {
+		return Token{}, failed
+	}
+	return t, nil
+}
+
+// authenticate adds the client's credentials (RFC 6749 section 2.3.1) in the
+// one way that the client is registered with.
+func authenticate(c Client, fields map[string]string, header http.Header) error {
+	switch c.Auth {
+	case AuthNone:
+		fields["client_id"] = c.ID
+	case AuthPost:
+		fields["client_id"] = c.ID
+		if !c.Secret.IsZero() {
+			fields["client_secret"] = c.Secret.Reveal()
+		}
+	case AuthBasic:
+		header.Set("Authorization", basic(c))
+	default:
+		return fmt.Errorf("client authentication method %q is not spoken here", string(c.Auth))
+	}
+	return nil
+}
+
+// basic form-encodes id and secret before they go into Basic (RFC 6749 section 2.3.1).
+func basic(c Client) string {
+	pair := url.QueryEscape(c.ID) + ":" + url.QueryEscape(c.Secret.Reveal())
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(pair))
+}
+
+func encode(fields map[string]string, asJSON bool) (body []byte, contentType string) {
+	if asJSON {
+		body, _ = json.Marshal(fields) // a map of strings always marshals
+		return body, "application/json"
+	}
+	form := url.Values{}
+	for name, value := range fields {
+		form.Set(name, value)
+	}
+	return []byte(form.Encode()), "application/x-www-form-urlencoded"
+}
+
+// customHeader copies a server's own headers without those that are ours to
+// set, and without Idempotency-Key, which makes net/http send a request twice.
+func customHeader(headers map[string]string) http.Header {
+	header := http.Header{}
+	for name, value := range headers {
+		switch name = textproto.CanonicalMIMEHeaderKey(name); name {
+		case "Authorization", "Content-Length", "Host", "Connection", "Transfer-Encoding", "Cookie",
+			"Expect", "Proxy-Authorization", "Idempotency-Key", "X-Idempotency-Key":
+		default:
+			header.Set(name, value)
+		}
+	}
+	return header
+}
+
+// maxSkew is how far the server's clock may be from ours without a warning.
+const maxSkew = 5 * time.Minute
+
+// warnAboutClock compares the Date of an answer with our clock. Ours is used;
+// when it is the wrong one, ID tokens and certificates will be refused.
+func (h *HTTP) warnAboutClock(op string, a answer) {
+	date, err := http.ParseTime(a.header.Get("Date"))
+	if err != nil {
+		return
+	}
+	if skew := date.Sub(a.asked); skew.Abs() > maxSkew {
+		h.log.Warn("the server's clock and this computer's differ", "op", op, "by", skew.Round(time.Second))
+	}
+}
