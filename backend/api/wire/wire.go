@@ -121,12 +121,27 @@ type Token struct {
 	ConnectionID  string     `json:"connection_id"`
 }
 
+// PingRequest names a connection to try, as a person would.
+type PingRequest struct {
+	Provider string `json:"provider" minLength:"1" maxLength:"64"`
+	Account  string `json:"account,omitempty" maxLength:"320"`
+	ClientID string `json:"client_id,omitempty" maxLength:"512"`
+}
+
 // Ping says whether the token works at the provider.
 type Ping struct {
 	OK       bool   `json:"ok"`
 	Provider string `json:"provider"`
 	Account  string `json:"account,omitempty"`
 	Status   int    `json:"status" doc:"HTTP status of the provider's answer; 0: none came"`
+}
+
+// DisconnectRequest names a connection to end, as a person would.
+type DisconnectRequest struct {
+	Provider     string `json:"provider" minLength:"1" maxLength:"64"`
+	Account      string `json:"account,omitempty" maxLength:"320"`
+	ClientID     string `json:"client_id,omitempty" maxLength:"512"`
+	ConnectionID string `json:"connection_id,omitempty" maxLength:"64" doc:"Settles which, when several match"`
 }
 
 // Disconnected says what became of the grant.
@@ -240,6 +255,11 @@ type ProviderRegister struct {
 	AllowLoopbackHTTP     bool              `json:"allow_http_loopback,omitempty" doc:"Permit http endpoints on loopback hosts"`
 }
 
+// ProviderDelete says what to do with what still uses the provider.
+type ProviderDelete struct {
+	Force bool `json:"force,omitempty" doc:"Disconnect its connections and forget its apps first"`
+}
+
 // Deleted answers the delete of a provider or an app.
 type Deleted struct {
 	ID string `json:"id"`
@@ -269,6 +289,21 @@ type Check struct {
 type Settings struct {
 	CallbackPort  int  `json:"callback_port" minimum:"1024" maximum:"65535"`
 	Notifications bool `json:"notifications"`
+}
+
+// Open shows the window.
+type Open struct {
+	View string `json:"view,omitempty" maxLength:"64" pattern:"^[a-z0-9/_-]*$" doc:"Where to, such as connect/github; default: where it was"`
+}
+
+// Problem is every answer that is not a success (RFC 9457,
+// application/problem+json).
+type Problem struct {
+	Type   string `json:"type,omitempty" doc:"Absent: about:blank, the status says it"`
+	Title  string `json:"title" doc:"The words of the status"`
+	Status int    `json:"status"`
+	Detail string `json:"detail" doc:"One sentence for people: what happened, what to do next"`
+	Code   string `json:"code" doc:"Stable, for programs"`
 }
 
 // Done answers an action that has nothing to say.

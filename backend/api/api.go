@@ -1,0 +1,123 @@
+// Package api serves the orchestrator over HTTP from one table.
+//
+// The table (routes.go) is the API, the access policy and the OpenAPI document
+// at once. A door decides who is calling; the table decides what they may do;
+// handlers contain no permission checks. What is not in the table does not
+// exist (404), what is not for the caller is refused (403), and a row that
+// does not say whom it is for cannot be built.
+//
+// Requests are read strictly: canonical paths, exact methods, no query, bodies
+// of at most 64 KiB that are one JSON object with known members, each once.
+// Answers are JSON and never cached; failures are problem documents (RFC 9457)
+// with a stable code. Only the token routes, which are for local programs
+// alone, have an answer that holds a secret.
+package api
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"keyturn/backend/api/wire"
+	"keyturn/backend/orchestrator"
+)
+
+// Options are the parts a Server is built from. All are required but Show.
+type Options struct {
+	Orchestrator *orchestrator.Orchestrator
+	Version      string
+	Program      string // "desktop" or "headless"
+	CallbackPort int
+	// Open opens the user's browser, for connects that the window starts.
+	Open func(url string) error
+	// Show brings the window up; nil where there is none.
+	Show func(view string)
+	Quit func()
+	// Diagnose looks at everything that has to be in order.
+	Diagnose     func(ctx context.Context) []wire.Check
+	Settings     func() wire.Settings
+	SaveSettings func(wire.Settings) error
+	Log          *slog.Logger
+}
+
+// Server is the API of one process; its doors share it.
+type Server struct {
+	opts    Options
+	o       *orchestrator.Orchestrator
+	log     *slog.Logger
+	mux     *http.ServeMux // private; nothing but the table is in it
+	rows    map[string]row // by the pattern in mux
+	openapi func() []byte  // the document, made when first asked for
+	streams atomic.Int32   // open event streams
+	doc     *huma.OpenAPI
+}
+
+// row is what a door has to know about a route.
+type row struct {
+	route
+	takesBody bool
+}
+
+// New builds the mux and the document from the table. It panics when a row
+// has no access policy: such a program must not start.
+func New(opts Options) *Server { return build(opts, routes()) }
+
+func build(opts Options, table []route) *Server {
+	s := &Server{
+		opts: opts,
+		o:    opts.Orchestrator,
+		log:  opts.Log,
+		mux:  http.NewServeMux(),
+		rows: make(map[string]row, len(table)),
+	}
+	// Not huma.DefaultConfig: it adds routes of its own (documentation with
+	// scripts from elsewhere, schemas) and a $schema member to every answer.
+	api := humago.New(s.mux, huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info:    &huma.Info{Title: "Keyturn", Version: "1", Description: "The local API of Keyturn."},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+			},
+		},
+		Formats: map[string]huma.Format{
+			"application/json":         huma.DefaultJSONFormat,
+			"application/problem+json": huma.DefaultJSONFormat,
+		},
+		DefaultFormat: "application/json",
+	})
+	for _, r := range table {
+		if r.access == 0 {
+			panic(fmt.Sprintf("api: %s %s does not say who may call it", r.method, r.path))
+		}
+		op := huma.Operation{
+			OperationID:     r.name,
+			Method:          r.method,
+			Path:            r.path,
+			Summary:         r.summary,
+			Responses:       map[string]*huma.Response{},
+			BodyReadTimeout: -1, // the door has read the body
+			Extensions:      map[string]any{"x-access": r.access.names()},
+		}
+		r.bind(s, api, &op)
+		s.rows[r.method+" "+r.path] = row{route: r, takesBody: documented(api.OpenAPI(), r).RequestBody != nil}
+	}
+	s.doc = api.OpenAPI()
+	s.openapi = sync.OnceValue(s.document)
+	return s
+}
+
+// documented returns what the document says about a route.
+func documented(doc *huma.OpenAPI, r route) *huma.Operation {
+	item := doc.Paths[r.path]
+	if r.method == http.MethodGet {
+		return item.Get
+	}
+	return item.Post
+}

@@ -1,0 +1,109 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"keyturn/backend/api/wire"
+	"keyturn/backend/fault"
+	"keyturn/backend/orchestrator"
+)
+
+func (s *Server) listConnections(context.Context, *nothing) (wire.Connections, error) {
+	now := s.o.Snapshot()
+	out := wire.Connections{Protector: now.Protector, Connections: []wire.Connection{}}
+	if now.Store != nil {
+		out.Store, out.StoreError = string(fault.CodeOf(now.Store)), fault.MessageOf(now.Store)
+	}
+	for _, c := range now.Connections {
+		out.Connections = append(out.Connections, wireConnection(c))
+	}
+	for _, d := range now.Damaged {
+		out.Damaged = append(out.Damaged, wire.Damaged(d))
+	}
+	return out, nil
+}
+
+func (s *Server) getConnection(_ context.Context, in *named) (wire.Connection, error) {
+	c, err := s.o.Connection(in.ID)
+	if err != nil {
+		return wire.Connection{}, err
+	}
+	return wireConnection(c), nil
+}
+
+func (s *Server) ping(ctx context.Context, in *named) (wire.Ping, error) {
+	p, err := s.o.Ping(ctx, in.ID)
+	if err != nil {
+		return wire.Ping{}, err
+	}
+	return wire.Ping{OK: p.OK, Provider: p.Provider, Account: p.Account, Status: p.Status}, nil
+}
+
+func (s *Server) pingByAccount(ctx context.Context, in *with[wire.PingRequest]) (wire.Ping, error) {
+	c, err := s.o.Find(in.Body.Provider, in.Body.Account, in.Body.ClientID)
+	if err != nil {
+		return wire.Ping{}, err
+	}
+	return s.ping(ctx, &named{c.ID})
+}
+
+func (s *Server) disconnect(ctx context.Context, in *named) (wire.Disconnected, error) {
+	c, revoked, err := s.o.Disconnect(ctx, in.ID)
+	if err != nil {
+		return wire.Disconnected{}, err
+	}
+	return wire.Disconnected{Provider: c.Provider, ConnectionID: c.ID, Revoked: revoked}, nil
+}
+
+func (s *Server) disconnectByAccount(ctx context.Context, in *with[wire.DisconnectRequest]) (wire.Disconnected, error) {
+	find := func() (orchestrator.Connection, error) {
+		return s.o.Find(in.Body.Provider, in.Body.Account, in.Body.ClientID)
+	}
+	if id := in.Body.ConnectionID; id != "" {
+		find = func() (orchestrator.Connection, error) { return s.o.Connection(id) }
+	}
+	c, err := find()
+	if err != nil {
+		return wire.Disconnected{}, err
+	}
+	if c.Provider != in.Body.Provider {
+		return wire.Disconnected{}, badRequest("The connection %s is one of %s.", c.ID, c.ProviderName)
+	}
+	return s.disconnect(ctx, &named{c.ID})
+}
+
+func wireConnection(c orchestrator.Connection) wire.Connection {
+	return wire.Connection{
+		ID:              c.ID,
+		Provider:        c.Provider,
+		ProviderName:    c.ProviderName,
+		ClientID:        c.ClientID,
+		Account:         c.Account,
+		GrantedScopes:   orEmpty(c.Granted),
+		MissingScopes:   c.Missing,
+		Status:          string(c.Status),
+		Reason:          string(c.Reason),
+		ExpiresAt:       timeOrAbsent(c.Expiry),
+		HasRefreshToken: c.HasRefreshToken,
+		CreatedAt:       c.Created.UTC(),
+		RefreshedAt:     timeOrAbsent(c.Refreshed),
+		LastUsedAt:      timeOrAbsent(c.LastUsed),
+		NextTryAt:       timeOrAbsent(c.NextTry),
+	}
+}
+
+func timeOrAbsent(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+func orEmpty(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}

@@ -1,0 +1,129 @@
+package api
+
+import (
+	"context"
+	"slices"
+
+	"keyturn/backend/api/wire"
+	"keyturn/backend/oauth"
+	"keyturn/backend/provider"
+)
+
+func (s *Server) listProviders(context.Context, *nothing) (wire.Providers, error) {
+	apps := s.providersWithApps()
+	out := wire.Providers{Providers: []wire.ProviderSummary{}}
+	for _, p := range s.o.Providers() {
+		out.Providers = append(out.Providers, s.summary(p, apps))
+	}
+	return out, nil
+}
+
+func (s *Server) getProvider(_ context.Context, in *named) (wire.Provider, error) {
+	return s.wireProvider(s.o.Provider(in.ID))
+}
+
+func (s *Server) registerProvider(ctx context.Context, in *with[wire.ProviderRegister]) (wire.Provider, error) {
+	return s.wireProvider(s.o.RegisterProvider(ctx, registration(in.Body)))
+}
+
+func (s *Server) updateProvider(ctx context.Context, in *namedWith[wire.ProviderRegister]) (wire.Provider, error) {
+	if in.Body.ProviderKey != in.ID {
+		return wire.Provider{}, badRequest("provider_key is not the provider that the path names; it cannot be changed.")
+	}
+	return s.wireProvider(s.o.UpdateProvider(ctx, registration(in.Body)))
+}
+
+func (s *Server) deleteProvider(ctx context.Context, in *namedWith[*wire.ProviderDelete]) (wire.Deleted, error) {
+	force := in.Body != nil && in.Body.Force
+	if err := s.o.DeleteProvider(ctx, in.ID, force); err != nil {
+		return wire.Deleted{}, err
+	}
+	return wire.Deleted{ID: in.ID}, nil
+}
+
+// providersWithApps returns the ids of providers that have an OAuth app.
+func (s *Server) providersWithApps() map[string]bool {
+	ids := map[string]bool{}
+	for _, a := range s.o.Apps() {
+		ids[a.Provider] = true
+	}
+	return ids
+}
+
+func (s *Server) summary(p provider.Provider, apps map[string]bool) wire.ProviderSummary {
+	return wire.ProviderSummary{
+		ID:           p.ID,
+		Name:         p.Name,
+		Category:     p.Category,
+		Custom:       p.Custom,
+		Ready:        p.Client.ID != "" || apps[p.ID],
+		NeedsSecret:  p.NeedsSecret(),
+		ConsoleURL:   p.Setup.Console,
+		RedirectURI:  p.RedirectURI(s.opts.CallbackPort),
+		RedirectNote: p.Redirect.Note,
+	}
+}
+
+func (s *Server) wireProvider(p provider.Provider, err error) (wire.Provider, error) {
+	if err != nil {
+		return wire.Provider{}, err
+	}
+	out := wire.Provider{
+		ProviderSummary:    s.summary(p, s.providersWithApps()),
+		Issuer:             p.Issuer,
+		AuthorizationURL:   p.Authorize.URL,
+		TokenURL:           p.Token.URL,
+		RefreshURL:         p.Token.RefreshURL,
+		RevocationURL:      p.Revoke.URL,
+		UserinfoURL:        p.Identity.URL,
+		TokenAuthMethods:   methods(p.AuthMethods()),
+		PKCE:               p.PKCE,
+		ScopeSeparator:     p.Scope.Separator,
+		Scopes:             scopes(p.Scope),
+		CallbackTransports: orEmpty(p.Transports()),
+		APIHosts:           orEmpty(p.API.Hosts),
+		Steps:              orEmpty(p.Setup.Steps),
+		Warnings:           orEmpty(p.Setup.Warnings),
+	}
+	if out.PKCE == "" {
+		out.PKCE = "s256"
+	}
+	if out.ScopeSeparator == "" {
+		out.ScopeSeparator = " "
+	}
+	return out, nil
+}
+
+// scopes lists the default scopes first, in the order in which they are asked
+// for, then what else is known.
+func scopes(s provider.Scope) []wire.ProviderScope {
+	out := []wire.ProviderScope{}
+	for _, name := range s.Default {
+		out = append(out, wire.ProviderScope{Name: name, Says: says(s, name), Default: true})
+	}
+	for _, known := range s.Known {
+		if !slices.Contains(s.Default, known.Name) {
+			out = append(out, wire.ProviderScope{Name: known.Name, Says: known.Says})
+		}
+	}
+	return out
+}
+
+func says(s provider.Scope, name string) string {
+	for _, known := range s.Known {
+		if known.Name == name {
+			return known.Says
+		}
+	}
+	return ""
+}
+
+func methods(from []oauth.AuthMethod) []string {
+	out := []string{}
+	for _, m := range from {
+		out = append(out, string(m))
+	}
+	return out
+}
+
+func registration(r wire.ProviderRegister) provider.Registration { return provider.Registration(r) }

@@ -1,0 +1,112 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+)
+
+// A route is one operation. The table below is the whole API: the mux, the
+// access policy and the OpenAPI document are made from it and from nothing
+// else.
+type route struct {
+	method, path string
+	access       access // the zero value is nobody, and refuses to be built
+	name         string // operationId
+	summary      string
+	bind         binding
+}
+
+// binding puts a route on the mux and into the document.
+type binding func(s *Server, api huma.API, op *huma.Operation)
+
+// routes returns the table, sorted by path, then method.
+func routes() []route {
+	return []route{
+		{"GET", "/v1/apps", user, "listApps", "List the OAuth apps", typed((*Server).listApps)},
+		{"POST", "/v1/apps", user, "upsertApp", "Register an OAuth app, or change one", typed((*Server).upsertApp)},
+		{"POST", "/v1/apps/{id}/delete", user, "deleteApp", "Forget an OAuth app", typed((*Server).deleteApp)},
+		{"GET", "/v1/attempts", user, "listAttempts", "List authorizations in progress and just ended", typed((*Server).listAttempts)},
+		{"GET", "/v1/connections", user, "listConnections", "List the connections", typed((*Server).listConnections)},
+		{"GET", "/v1/connections/{id}", user, "getConnection", "Read one connection", typed((*Server).getConnection)},
+		{"POST", "/v1/connections/{id}/disconnect", user, "disconnect", "Revoke a grant, then forget it", typed((*Server).disconnect)},
+		{"POST", "/v1/connections/{id}/ping", user, "ping", "Ask the provider whether the token works", typed((*Server).ping)},
+		{"POST", "/v1/connections/{id}/token", localOnly, "connectionToken", "Read a fresh access token of a connection", typed((*Server).connectionToken)},
+		{"GET", "/v1/diagnosis", user, "diagnose", "Check everything that has to be in order", typed((*Server).diagnose)},
+		{"POST", "/v1/disconnect", user, "disconnectByAccount", "Revoke the grant of a provider and account, then forget it", typed((*Server).disconnectByAccount)},
+		{"GET", "/v1/events", user, "events", "Hear that something changed, as server-sent events", raw((*Server).events, describeEvents)},
+		{"GET", "/v1/health", user, "health", "Ask whether Keyturn runs, and which", typed((*Server).health)},
+		{"POST", "/v1/internal/oauth/connect/start", user, "startConnect", "Start an authorization, or join an equal one", typed((*Server).startConnect)},
+		{"GET", "/v1/internal/oauth/connect/status/{state}", user, "connectStatus", "Read how an authorization stands", typed((*Server).connectStatus)},
+		{"POST", "/v1/internal/oauth/connect/{state}/cancel", user, "cancelConnect", "Cancel an authorization; ending an ended one is no error", typed((*Server).cancelConnect)},
+		{"POST", "/v1/internal/oauth/connect/{state}/restart", person, "restartConnect", "End an authorization and start it anew", typed((*Server).restartConnect)},
+		{"POST", "/v1/internal/open", localOnly, "open", "Show the window", typed((*Server).open)},
+		{"POST", "/v1/internal/quit", localOrWindow, "quit", "End Keyturn", typed((*Server).quit)},
+		{"GET", "/v1/openapi.json", user, "openapi", "Read this document", raw((*Server).serveDocument, describeDocument)},
+		{"POST", "/v1/ping", user, "pingByAccount", "Ask a provider whether the token of an account works", typed((*Server).pingByAccount)},
+		{"GET", "/v1/providers", user, "listProviders", "List the catalogue and the user's own providers", typed((*Server).listProviders)},
+		{"POST", "/v1/providers", user, "registerProvider", "Add a provider of the user's own", typed((*Server).registerProvider)},
+		{"GET", "/v1/providers/{id}", user, "getProvider", "Read one provider", typed((*Server).getProvider)},
+		{"POST", "/v1/providers/{id}", user, "updateProvider", "Change a provider of the user's own: absent members stay as they are", typed((*Server).updateProvider)},
+		{"POST", "/v1/providers/{id}/delete", user, "deleteProvider", "Forget a provider of the user's own", typed((*Server).deleteProvider)},
+		{"GET", "/v1/settings", user, "getSettings", "Read the settings", typed((*Server).getSettings)},
+		{"POST", "/v1/settings", user, "saveSettings", "Change the settings", typed((*Server).saveSettings)},
+		{"POST", "/v1/token", localOnly, "token", "Read a fresh access token", typed((*Server).token)},
+	}
+}
+
+// The shapes of requests, as huma reads them.
+type (
+	nothing struct{}
+	named   struct {
+		ID string `path:"id" pattern:"^[a-z0-9_-]{1,64}$"`
+	}
+	ofAttempt struct {
+		State string `path:"state" pattern:"^[a-z0-9_-]{1,64}$" doc:"Status handle"`
+	}
+	with[B any] struct {
+		Body B
+	}
+	namedWith[B any] struct {
+		ID   string `path:"id" pattern:"^[a-z0-9_-]{1,64}$"`
+		Body B
+	}
+)
+
+// typed binds a handler whose request and answer are Go types.
+func typed[I, O any](handle func(*Server, context.Context, *I) (O, error)) binding {
+	type answered struct{ Body O }
+	return func(s *Server, api huma.API, op *huma.Operation) {
+		huma.Register(api, *op, func(ctx context.Context, in *I) (*answered, error) {
+			out, err := handle(s, ctx, in)
+			if err != nil {
+				return nil, s.fail(ctx, op.OperationID, err)
+			}
+			return &answered{out}, nil
+		})
+	}
+}
+
+// raw binds a handler that writes its own answer, which describe puts into the
+// document.
+func raw(handle func(*Server, http.ResponseWriter, *http.Request) error, describe func(*huma.Operation)) binding {
+	return func(s *Server, api huma.API, op *huma.Operation) {
+		describe(op)
+		op.Responses["default"] = &huma.Response{
+			Description: "Error",
+			Content: map[string]*huma.MediaType{"application/problem+json": {
+				Schema: api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[problem](), true, "Problem"),
+			}},
+		}
+		api.OpenAPI().AddOperation(op)
+		api.Adapter().Handle(op, func(ctx huma.Context) {
+			r, w := humago.Unwrap(ctx)
+			if err := handle(s, w, r); err != nil {
+				s.fail(r.Context(), op.OperationID, err).write(w)
+			}
+		})
+	}
+}
