@@ -22,22 +22,25 @@ type Provider struct {
 	JWKSURL      string `yaml:"jwks_url,omitempty" json:"jwks_url,omitempty"`
 
 	Authorize Authorize `yaml:"authorize" json:"authorize"`
-	Scope     Scope     `yaml:"scope,omitempty" json:"scope,omitempty"`
+	Scope     Scope     `yaml:"scope,omitempty" json:"scope,omitzero"`
 	PKCE      string    `yaml:"pkce,omitempty" json:"pkce,omitempty"` // "s256" (default) or "unverified": sent, but the provider does not document it
-	Client    Client    `yaml:"client,omitempty" json:"client,omitempty"`
+	Client    Client    `yaml:"client,omitempty" json:"client,omitzero"`
 	Token     Token     `yaml:"token" json:"token"`
-	Refresh   Refresh   `yaml:"refresh,omitempty" json:"refresh,omitempty"`
-	Revoke    Revoke    `yaml:"revoke,omitempty" json:"revoke,omitempty"`
-	Redirect  Redirect  `yaml:"redirect,omitempty" json:"redirect,omitempty"`
-	Identity  Identity  `yaml:"identity,omitempty" json:"identity,omitempty"`
-	API       API       `yaml:"api,omitempty" json:"api,omitempty"`
-	Setup     Setup     `yaml:"setup,omitempty" json:"setup,omitempty"`
+	Refresh   Refresh   `yaml:"refresh,omitempty" json:"refresh,omitzero"`
+	Revoke    Revoke    `yaml:"revoke,omitempty" json:"revoke,omitzero"`
+	Redirect  Redirect  `yaml:"redirect,omitempty" json:"redirect,omitzero"`
+	Identity  Identity  `yaml:"identity,omitempty" json:"identity,omitzero"`
+	API       API       `yaml:"api,omitempty" json:"api,omitzero"`
+	Setup     Setup     `yaml:"setup,omitempty" json:"setup,omitzero"`
 
 	// HostedBy names an authorization server inside this program that has to
 	// listen while the provider is in use.
 	HostedBy string `yaml:"hosted_by,omitempty" json:"hosted_by,omitempty"`
 	// AllowLoopbackHTTP permits http for endpoints on a loopback host.
 	AllowLoopbackHTTP bool `yaml:"allow_loopback_http,omitempty" json:"allow_loopback_http,omitempty"`
+	// TrustedHosts are hosts that the user typed when registering: they may be
+	// in a private network. Never set by a file.
+	TrustedHosts []string `yaml:"-" json:"trusted_hosts,omitempty"`
 
 	Evidence []Evidence `yaml:"evidence,omitempty" json:"evidence,omitempty"`
 }
@@ -70,8 +73,6 @@ type Client struct {
 	Auth []string `yaml:"auth,omitempty" json:"auth,omitempty"`
 	// ID is a client id that needs no registration (the demo).
 	ID string `yaml:"id,omitempty" json:"id,omitempty"`
-	// Hint says where in the console the id and secret are found.
-	Hint string `yaml:"hint,omitempty" json:"hint,omitempty"`
 }
 
 // Token is the token endpoint.
@@ -82,7 +83,7 @@ type Token struct {
 	Params        map[string]string `yaml:"params,omitempty" json:"params,omitempty"`
 	RefreshParams map[string]string `yaml:"refresh_params,omitempty" json:"refresh_params,omitempty"`
 	Headers       map[string]string `yaml:"headers,omitempty" json:"headers,omitempty"`
-	Response      Response          `yaml:"response,omitempty" json:"response,omitempty"`
+	Response      Response          `yaml:"response,omitempty" json:"response,omitzero"`
 }
 
 // Response says how token responses depart from RFC 6749 section 5.1.
@@ -97,8 +98,9 @@ type Response struct {
 
 // Refresh says what to expect of refresh tokens.
 type Refresh struct {
-	Rotation string        `yaml:"rotation,omitempty" json:"rotation,omitempty"` // "", "never", "always", "sometimes"
-	Lifetime time.Duration `yaml:"lifetime,omitempty" json:"lifetime,omitempty"` // of the refresh token; 0 unknown
+	// Rotation says whether a refresh replaces the refresh token: "never",
+	// "always", "sometimes", or "" when we do not know.
+	Rotation string `yaml:"rotation,omitempty" json:"rotation,omitempty"`
 }
 
 // Revoke is the revocation endpoint or what stands in for it.
@@ -135,14 +137,13 @@ type Identity struct {
 
 // API says where access tokens may be used.
 type API struct {
+	// Hosts are names, or "*." and a name for every name below it.
 	Hosts []string `yaml:"hosts,omitempty" json:"hosts,omitempty"`
-	Base  string   `yaml:"base,omitempty" json:"base,omitempty"`
 }
 
 // Setup tells the user how to register an OAuth app.
 type Setup struct {
 	Console  string   `yaml:"console,omitempty" json:"console,omitempty"`
-	AppType  string   `yaml:"app_type,omitempty" json:"app_type,omitempty"`
 	Steps    []string `yaml:"steps,omitempty" json:"steps,omitempty"`
 	Warnings []string `yaml:"warnings,omitempty" json:"warnings,omitempty"`
 }

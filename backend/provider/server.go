@@ -1,0 +1,143 @@
+package provider
+
+import (
+	"fmt"
+	"slices"
+
+	"keyturn/backend/fault"
+	"keyturn/backend/oauth"
+)
+
+// Server returns the provider as the wire protocol needs to know it.
+func (p Provider) Server() oauth.Server {
+	return oauth.Server{
+		Issuer:       p.Issuer,
+		IssParameter: p.IssParameter,
+		JWKSURL:      p.JWKSURL,
+		Authorize: oauth.AuthorizationEndpoint{
+			URL:        p.Authorize.URL,
+			Params:     p.Authorize.Params,
+			ScopeParam: p.Authorize.ScopeParam,
+		},
+		Token: oauth.TokenEndpoint{
+			URL:           p.Token.URL,
+			RefreshURL:    p.Token.RefreshURL,
+			JSON:          p.Token.Body == "json",
+			Params:        p.Token.Params,
+			RefreshParams: p.Token.RefreshParams,
+			Headers:       p.Token.Headers,
+			Response: oauth.TokenResponseShape{
+				Root:            p.Token.Response.Root,
+				OKField:         p.Token.Response.OKField,
+				Form:            p.Token.Response.Form,
+				AnyContentType:  p.Token.Response.AnyContentType,
+				NoTokenType:     p.Token.Response.NoTokenType,
+				DefaultLifetime: p.Token.Response.ExpiresDefault,
+			},
+		},
+		Revoke: oauth.RevocationEndpoint{
+			URL:        p.Revoke.URL,
+			Method:     p.Revoke.Method,
+			Auth:       p.Revoke.Auth,
+			JSON:       p.Revoke.Body == "json",
+			Body:       p.Revoke.Params,
+			AccessOnly: p.Revoke.AccessOnly,
+		},
+		Identity: oauth.Identity{
+			URL:     p.Identity.URL,
+			Method:  p.Identity.Method,
+			Headers: p.Identity.Headers,
+			Body:    p.Identity.Body,
+			OKField: p.Identity.OKField,
+			Paths:   p.Identity.Paths,
+			IDPath:  p.Identity.ID,
+			Format:  p.Identity.Format,
+		},
+		ScopeSeparator:    p.Scope.Separator,
+		AllowLoopbackHTTP: p.AllowLoopbackHTTP,
+		TrustedHosts:      p.TrustedHosts,
+	}
+}
+
+// methods maps what a file says to the registered names (RFC 7591 section 2).
+var methods = map[string]oauth.AuthMethod{
+	"none":  oauth.AuthNone,
+	"post":  oauth.AuthPost,
+	"basic": oauth.AuthBasic,
+}
+
+// AuthMethods lists how an OAuth app may authenticate, preferred first.
+func (p Provider) AuthMethods() []oauth.AuthMethod {
+	auth := p.Client.Auth
+	if len(auth) == 0 {
+		auth = []string{"none", "post"}
+	}
+	list := make([]oauth.AuthMethod, len(auth))
+	for i, a := range auth {
+		list[i] = methods[a]
+	}
+	return list
+}
+
+// NeedsSecret reports whether an OAuth app without a client secret is of no use.
+func (p Provider) NeedsSecret() bool {
+	return !slices.Contains(p.AuthMethods(), oauth.AuthNone)
+}
+
+// AuthFor returns how an OAuth app authenticates: with a secret by the first
+// method that uses one, without by "none". Where a client secret is never
+// used, one that is there anyway is not sent: some servers refuse it.
+func (p Provider) AuthFor(secret oauth.Secret) (oauth.AuthMethod, error) {
+	list := p.AuthMethods()
+	if !secret.IsZero() {
+		for _, m := range list {
+			if m != oauth.AuthNone {
+				return m, nil
+			}
+		}
+	}
+	if slices.Contains(list, oauth.AuthNone) {
+		return oauth.AuthNone, nil
+	}
+	return "", fault.New(fault.ClientSecretRequired,
+		"%s needs a client secret. Add it to the OAuth app and connect again.", p.Name)
+}
+
+// RedirectRule says which redirect URI an attempt uses. callbackPort is the
+// install's own, for providers that accept only a registered port.
+func (p Provider) RedirectRule(callbackPort int) oauth.RedirectRule {
+	rule := oauth.RedirectRule{Localhost: p.Redirect.Host == "localhost"}
+	if p.Redirect.Rule == "fixed_port" {
+		rule.Port = callbackPort
+		if p.Redirect.Port != 0 {
+			rule.Port = p.Redirect.Port
+		}
+	}
+	return rule
+}
+
+// RedirectURI returns the URI to register with an OAuth app. Where any port
+// works (RFC 8252 section 7.3) it has none. It is empty for a provider that
+// accepts no loopback address at all.
+func (p Provider) RedirectURI(callbackPort int) string {
+	if p.Redirect.Rule == "https" {
+		return ""
+	}
+	host := "127.0.0.1"
+	rule := p.RedirectRule(callbackPort)
+	if rule.Localhost {
+		host = "localhost"
+	}
+	if rule.Port != 0 {
+		host = fmt.Sprintf("%s:%d", host, rule.Port)
+	}
+	return "http://" + host + "/oauth/callback/" + p.ID
+}
+
+// Transports names the callback transports that can work, best first.
+func (p Provider) Transports() []string {
+	if p.Redirect.Rule == "https" {
+		return []string{"gateway"}
+	}
+	return []string{"loopback"}
+}
