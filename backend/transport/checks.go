@@ -16,8 +16,6 @@ import (
 const (
 	donePath = "/oauth/done/"
 	maxQuery = 8 << 10
-	// patience is how long a result page waits before it says "finishing".
-	patience = 3 * time.Second
 )
 
 // resultID is the last element of a result's address: 128 random bits.
@@ -191,7 +189,9 @@ func (d door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.conn.begin()
 	defer c.conn.end()
 	if r.ContentLength != 0 {
-		w.Header().Set("Connection", "close") // whatever follows is not read
+		// No request here has a body. Whatever follows is not waited for.
+		w.Header().Set("Connection", "close")
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now())
 	}
 	if no := c.pass(anyRequest); no != none {
 		d.loopback.refuse(w, no)
@@ -224,7 +224,7 @@ func (l *Loopback) handOver(w http.ResponseWriter, c *call) {
 		l.results[a.result] = a
 	}
 	l.mu.Unlock()
-	l.forgetAfter(a, untoldLife)
+	l.forgetAfter(a, l.limits.untold)
 	a.response <- c.response
 	l.log.Info("authorization response received", "provider", a.provider)
 
@@ -244,7 +244,7 @@ func (l *Loopback) result(w http.ResponseWriter, c *call, id string) {
 		return
 	}
 	c.conn.spare()
-	wait := time.NewTimer(patience)
+	wait := time.NewTimer(l.limits.patience)
 	defer wait.Stop()
 	select {
 	case <-a.told:

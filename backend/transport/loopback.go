@@ -36,14 +36,16 @@ import (
 	"keyturn/backend/oauth"
 )
 
-const (
-	callbackPath = "/oauth/callback/"
+const callbackPath = "/oauth/callback/"
 
-	// resultLife is how long a result page can be read and reloaded.
-	resultLife = 60 * time.Second
-	// untoldLife bounds a result page that nobody told an outcome.
-	untoldLife = 10 * time.Minute
-)
+// limits are how long things take.
+type limits struct {
+	result   time.Duration // how long a result page can be read and reloaded
+	untold   time.Duration // the same when nobody tells the outcome
+	patience time.Duration // how long a result page waits before it says "finishing"
+}
+
+var usualLimits = limits{result: 60 * time.Second, untold: 10 * time.Minute, patience: 3 * time.Second}
 
 // providerID is what may be the last element of a callback path. It needs no
 // escaping in a URL, which lets paths be compared as they came.
@@ -62,6 +64,7 @@ type LoopbackOptions struct {
 type Loopback struct {
 	log     *slog.Logger
 	anyUser bool
+	limits  limits
 	counts  counts
 	pace    pace
 	work    sync.WaitGroup // listeners, until their last connection is gone
@@ -114,6 +117,7 @@ func NewLoopback(opts LoopbackOptions) *Loopback {
 	return &Loopback{
 		log:       log,
 		anyUser:   opts.AnyUser,
+		limits:    usualLimits,
 		closing:   make(chan struct{}),
 		listeners: map[int]*listener{},
 		attempts:  map[digest]*attempt{},
@@ -187,7 +191,7 @@ func (l *Loopback) reply(a *attempt, r oauth.AuthorizationResponse) oauth.Reply 
 		a.telling.Do(func() {
 			a.outcome = o
 			close(a.told)
-			l.forgetAfter(a, resultLife)
+			l.forgetAfter(a, l.limits.result)
 		})
 	}}
 }

@@ -60,8 +60,8 @@ var (
 	finishingPage = page{
 		Tone:    working,
 		State:   "Finishing",
-		Heading: "Almost there",
-		Text:    "You approved. Keyturn is finishing the connection with the provider.",
+		Heading: "One moment",
+		Text:    "Your answer has arrived. Keyturn is finishing with the provider.",
 		Hint:    "This page changes by itself. Please leave it open.",
 		Reload:  true,
 	}
