@@ -151,6 +151,17 @@ func TestHostileDiscovery(t *testing.T) {
 	}
 }
 
+func TestASlashTooManyIsExplained(t *testing.T) {
+	r := newRig(t, evilas.Config{})
+	for slash, want := range map[string]string{"": "with a slash", "/": "without the slash"} {
+		r.as.Script(oidcPlace, document(r.as, map[string]any{"issuer": r.as.URL() + map[string]string{"": "/", "/": ""}[slash]}))
+		r.as.Script(oauthPlace, evilas.Step{Status: 404})
+		if _, err := r.http.Discover(t.Context(), r.as.URL()+slash, true); !strings.Contains(fault.MessageOf(err), want) {
+			t.Errorf("%q: %v", slash, err)
+		}
+	}
+}
+
 func TestAnIssuerThatIsNoPlainURLIsRefusedUnasked(t *testing.T) { // DI-02
 	h := oauth.NewHTTP(oauth.HTTPOptions{})
 	for _, issuer := range []string{"http://a.example", "ftp://a.example", "https://u:p@a.example", "https://a.example?x", "https://a.example#f", "", "a.example", "https://", "https://a.example/\x1b"} {

@@ -34,8 +34,9 @@ const (
 type HTTPOptions struct {
 	// Transport carries the requests; nil means the guarded default: the
 	// address rules of this package, no connection used twice (a server may
-	// close an idle one at the moment a code is on its way), HTTP proxies from
-	// the environment for https only, so that a proxy sees CONNECT and no more.
+	// close an idle one at the moment a code is on its way), and the proxy that
+	// the environment names. It sees CONNECT and no more: plain http is for
+	// loopback hosts, which net/http never sends through a proxy.
 	Transport http.RoundTripper
 	// RootCAs replaces the system's certificate authorities.
 	RootCAs *x509.CertPool
@@ -65,7 +66,7 @@ func NewHTTP(opts HTTPOptions) *HTTP {
 		h.log = slog.New(slog.DiscardHandler)
 	}
 	if h.transport == nil {
-		h.proxy = proxyForHTTPS
+		h.proxy = http.ProxyFromEnvironment
 		h.transport = guarded(opts.RootCAs)
 	}
 	return h
@@ -74,7 +75,7 @@ func NewHTTP(opts HTTPOptions) *HTTP {
 func guarded(roots *x509.CertPool) *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTimeout, ControlContext: control}
 	return &http.Transport{
-		Proxy:                  proxyForHTTPS,
+		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    tlsTimeout,
@@ -83,14 +84,6 @@ func guarded(roots *x509.CertPool) *http.Transport {
 		DisableCompression:     true,
 		DisableKeepAlives:      true,
 	}
-}
-
-// proxyForHTTPS never sends plain http to a proxy: it could read the request.
-func proxyForHTTPS(r *http.Request) (*url.URL, error) {
-	if r.URL.Scheme != "https" {
-		return nil, nil
-	}
-	return http.ProxyFromEnvironment(r)
 }
 
 // call is one request.

@@ -107,7 +107,7 @@ func (h *HTTP) fetchKeys(ctx context.Context, s Server, set *keySet) error {
 	for _, k := range raw {
 		// A key of a kind that is not known is left out (RFC 7517 section 5).
 		var key jose.JSONWebKey
-		if key.UnmarshalJSON(k) == nil && key.IsPublic() && key.Valid() && (key.Use == "" || key.Use == "sig") {
+		if key.UnmarshalJSON(k) == nil && key.Valid() && (key.Use == "" || key.Use == "sig") {
 			set.keys = append(set.keys, key)
 		}
 	}

@@ -62,7 +62,7 @@ func responseParameters(rawQuery string) (map[string]string, error) {
 		rawName, rawValue, _ := strings.Cut(pair, "=")
 		name, err1 := url.QueryUnescape(rawName)
 		value, err2 := url.QueryUnescape(rawValue)
-		if err1 != nil || err2 != nil {
+		if err1 != nil || err2 != nil || strings.Contains(pair, ";") { // a separator to some
 			return nil, errors.New("authorization response: malformed encoding")
 		}
 		switch name {

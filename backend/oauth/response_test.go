@@ -51,6 +51,7 @@ func TestAuthorizationResponses(t *testing.T) {
 		{"bad encoding", "code=a%2&state=s"},
 		{"bad encoding elsewhere", "code=a&state=s&x=%zz"},
 		{"semicolon", "code=a;state=s"},
+		{"semicolon elsewhere", "code=a&state=s&x=1;code=b"},
 		{"FL-07 10 000 parameters", "code=a&state=s" + strings.Repeat("&a=b", 10_000)},
 		{"101 parameters", "code=a&state=s" + strings.Repeat("&a", 99)},
 		{"9 KiB", "code=" + strings.Repeat("a", 9<<10) + "&state=s"},

@@ -77,3 +77,23 @@ func TestACallThatIsGivenUpBeforeItStartsIsUnsent(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+type seen func(*http.Request)
+
+func (f seen) RoundTrip(r *http.Request) (*http.Response, error) {
+	f(r)
+	return nil, io.ErrUnexpectedEOF
+}
+
+func TestATransportCannotSendABodyTwice(t *testing.T) { // TE-19
+	h := NewHTTP(HTTPOptions{Transport: seen(func(r *http.Request) {
+		if r.GetBody != nil || r.ContentLength <= 0 {
+			t.Errorf("GetBody %v, length %d", r.GetBody != nil, r.ContentLength)
+		}
+	})})
+	_, err := h.Refresh(t.Context(), patient, Client{ID: "c", Auth: AuthNone}, NewSecret("rt"))
+	// A transport that does not report how far it came is taken to have sent.
+	if e, ok := err.(*Error); !ok || e.Kind != OutcomeUnknown || e.Unsent {
+		t.Errorf("got %v", err)
+	}
+}
