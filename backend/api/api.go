@@ -105,7 +105,7 @@ func build(opts Options, table []route) *Server {
 			BodyReadTimeout: -1, // the door has read the body
 			Extensions:      map[string]any{"x-access": r.access.names()},
 		}
-		r.bind(s, api, &op)
+		r.register(s, api, &op)
 		s.rows[r.method+" "+r.path] = row{route: r, takesBody: documented(api.OpenAPI(), r).RequestBody != nil}
 	}
 	s.doc = api.OpenAPI()

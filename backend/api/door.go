@@ -31,18 +31,27 @@ func (s *Server) Door(p Principal) http.Handler {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
 		h.Set("X-Content-Type-Options", "nosniff")
-		if refused := s.admit(p, a, r); refused != nil {
+		row, body, refused := s.admit(p, a, r)
+		if refused != nil {
 			refused.write(a)
 			return
 		}
+		if row.quick != nil && row.quick(s, a, r, body) {
+			return
+		}
+		if refused := row.check(r, body); refused != nil {
+			refused.write(a)
+			return
+		}
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		r.Header.Del("Accept") // answers are JSON, whatever else would be welcome
 		s.mux.ServeHTTP(a, r.WithContext(withPrincipal(r.Context(), p)))
 	})
 }
 
-// admit runs what is checked before a handler: path, method, access, query,
-// body, in this order.
-func (s *Server) admit(p Principal, w http.ResponseWriter, r *http.Request) *problem {
+// admit finds the route and reads the body, when p may call the route. The
+// order of its checks is path, method, access, query, size.
+func (s *Server) admit(p Principal, w http.ResponseWriter, r *http.Request) (row, []byte, *problem) {
 	// A body that is refused unread is discarded by net/http when the answer
 	// is out; a sender that never finishes must not hold it up.
 	hasBody := r.Body != nil && r.Body != http.NoBody
@@ -50,43 +59,37 @@ func (s *Server) admit(p Principal, w http.ResponseWriter, r *http.Request) *pro
 		http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	}
 	if !canonical(r.URL.Path) || r.URL.RawPath != "" {
-		return noSuchRoute()
+		return row{}, nil, noSuchRoute()
 	}
 	_, pattern := s.mux.Handler(r)
-	row, known := s.rows[pattern]
-	if !known || row.method != r.Method { // ServeMux lets HEAD reach GET
+	found, known := s.rows[pattern]
+	if !known || found.method != r.Method { // ServeMux lets HEAD reach GET
 		if allow := s.methods(r); len(allow) > 0 {
 			refused := newProblem(http.StatusMethodNotAllowed, fault.BadRequest, "This route does not have this method.")
 			refused.header = http.Header{"Allow": {strings.Join(allow, ", ")}}
-			return refused
+			return row{}, nil, refused
 		}
-		return noSuchRoute()
+		return row{}, nil, noSuchRoute()
 	}
-	if !row.access.admits(p) {
-		return newProblem(http.StatusForbidden, fault.Forbidden, "This is not for the kind of program that asked.")
+	if !found.access.admits(p) {
+		return row{}, nil, newProblem(http.StatusForbidden, fault.Forbidden, "This is not for the kind of program that asked.")
 	}
 	if r.URL.RawQuery != "" {
-		return problemOf(badRequest("This route takes no query."))
+		return row{}, nil, problemOf(badRequest("This route takes no query."))
 	}
 	if !hasBody {
-		return nil
+		return found, nil, nil
 	}
-	data, refused := readBody(r)
+	body, refused := readBody(r)
 	if refused != nil {
-		return refused
+		return row{}, nil, refused
 	}
 	// The deadline would otherwise end the request's context in the middle of
 	// slow work: net/http goes on reading, to notice a caller that hangs up.
 	http.NewResponseController(w).SetReadDeadline(time.Time{})
-	if !row.takesBody && len(data) > 0 && string(bytes.TrimSpace(data)) != "{}" {
-		return problemOf(badRequest("This route takes no body."))
-	}
-	r.Body = io.NopCloser(bytes.NewReader(data))
-	r.ContentLength = int64(len(data))
-	return nil
+	return found, body, nil
 }
 
-// readBody reads one JSON value that says everything once.
 func readBody(r *http.Request) ([]byte, *problem) {
 	if r.ContentLength > maxBody {
 		return nil, bodyTooLarge()
@@ -100,19 +103,28 @@ func readBody(r *http.Request) ([]byte, *problem) {
 	} else if n > maxBody {
 		return nil, bodyTooLarge()
 	}
-	data := b.Bytes()
-	if len(data) == 0 {
-		return data, nil
+	return b.Bytes(), nil
+}
+
+const jsonType = "application/json"
+
+// check refuses a body that is not one JSON value that says everything once.
+func (row row) check(r *http.Request, body []byte) *problem {
+	if len(body) == 0 {
+		return nil
 	}
-	if ct := r.Header.Get("Content-Type"); ct != "application/json" {
-		if media, _, err := mime.ParseMediaType(ct); err != nil || media != "application/json" {
-			return nil, newProblem(http.StatusUnsupportedMediaType, fault.BadRequest, "The body has to be JSON, with Content-Type application/json.")
+	if ct := r.Header.Get("Content-Type"); ct != jsonType {
+		if media, _, err := mime.ParseMediaType(ct); err != nil || media != jsonType {
+			return newProblem(http.StatusUnsupportedMediaType, fault.BadRequest, "The body has to be JSON, with Content-Type application/json.")
 		}
 	}
-	if err := strictjson.Check(data); err != nil {
-		return nil, problemOf(badRequest("The body is not valid JSON (%s).", strings.TrimPrefix(err.Error(), "json: ")))
+	if err := strictjson.Check(body); err != nil {
+		return problemOf(badRequest("The body is not valid JSON (%s).", strings.TrimPrefix(err.Error(), "json: ")))
 	}
-	return data, nil
+	if !row.takesBody && string(bytes.TrimSpace(body)) != "{}" {
+		return problemOf(badRequest("This route takes no body."))
+	}
+	return nil
 }
 
 func bodyTooLarge() *problem {

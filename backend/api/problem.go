@@ -116,15 +116,15 @@ func problemOf(err error) *problem {
 	return p
 }
 
-// fail turns the error of a handler into its answer. What is our own fault, or
-// this machine's, is logged with its cause; the answer holds only the sentence.
+// fail turns the error of a handler into its answer. What is our own fault is
+// logged with its cause; the answer holds only the sentence.
 func (s *Server) fail(ctx context.Context, operation string, err error) *problem {
 	p := problemOf(err)
 	if ctx.Err() != nil {
 		return p // the caller has hung up: nobody reads this, and nothing is wrong
 	}
-	if p.Status == http.StatusInternalServerError || p.Status == http.StatusServiceUnavailable {
-		s.log.Error("request failed", slog.String("operation", operation), slog.String("code", p.Code), slog.Any("error", chain(err)))
+	if p.Status == http.StatusInternalServerError {
+		s.log.Error("request failed", slog.String("operation", operation), slog.String("error", chain(err)))
 	}
 	return p
 }

@@ -23,14 +23,14 @@ func (s *Server) getProvider(_ context.Context, in *named) (wire.Provider, error
 }
 
 func (s *Server) registerProvider(ctx context.Context, in *with[wire.ProviderRegister]) (wire.Provider, error) {
-	return s.wireProvider(s.o.RegisterProvider(ctx, registration(in.Body)))
+	return s.wireProvider(s.o.RegisterProvider(ctx, provider.Registration(in.Body)))
 }
 
 func (s *Server) updateProvider(ctx context.Context, in *namedWith[wire.ProviderRegister]) (wire.Provider, error) {
 	if in.Body.ProviderKey != in.ID {
 		return wire.Provider{}, badRequest("provider_key is not the provider that the path names; it cannot be changed.")
 	}
-	return s.wireProvider(s.o.UpdateProvider(ctx, registration(in.Body)))
+	return s.wireProvider(s.o.UpdateProvider(ctx, provider.Registration(in.Body)))
 }
 
 func (s *Server) deleteProvider(ctx context.Context, in *namedWith[*wire.ProviderDelete]) (wire.Deleted, error) {
@@ -125,5 +125,3 @@ func methods(from []oauth.AuthMethod) []string {
 	}
 	return out
 }
-
-func registration(r wire.ProviderRegister) provider.Registration { return provider.Registration(r) }

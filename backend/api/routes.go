@@ -17,11 +17,17 @@ type route struct {
 	access       access // the zero value is nobody, and refuses to be built
 	name         string // operationId
 	summary      string
-	bind         binding
+	binding
 }
 
-// binding puts a route on the mux and into the document.
-type binding func(s *Server, api huma.API, op *huma.Operation)
+// A binding connects a route to its handler.
+type binding struct {
+	// register puts the route on the mux and into the document.
+	register func(s *Server, api huma.API, op *huma.Operation)
+	// quick, when there is one, answers what it can without huma, and reports
+	// whether it did. It is called where the mux would be, after every check.
+	quick func(s *Server, w http.ResponseWriter, r *http.Request, body []byte) bool
+}
 
 // routes returns the table, sorted by path, then method.
 func routes() []route {
@@ -54,7 +60,7 @@ func routes() []route {
 		{"POST", "/v1/providers/{id}/delete", user, "deleteProvider", "Forget a provider of the user's own", typed((*Server).deleteProvider)},
 		{"GET", "/v1/settings", user, "getSettings", "Read the settings", typed((*Server).getSettings)},
 		{"POST", "/v1/settings", user, "saveSettings", "Change the settings", typed((*Server).saveSettings)},
-		{"POST", "/v1/token", localOnly, "token", "Read a fresh access token", typed((*Server).token)},
+		{"POST", "/v1/token", localOnly, "token", "Read a fresh access token", typed((*Server).token).or((*Server).quickToken)},
 	}
 }
 
@@ -79,7 +85,7 @@ type (
 // typed binds a handler whose request and answer are Go types.
 func typed[I, O any](handle func(*Server, context.Context, *I) (O, error)) binding {
 	type answered struct{ Body O }
-	return func(s *Server, api huma.API, op *huma.Operation) {
+	return binding{register: func(s *Server, api huma.API, op *huma.Operation) {
 		huma.Register(api, *op, func(ctx context.Context, in *I) (*answered, error) {
 			out, err := handle(s, ctx, in)
 			if err != nil {
@@ -87,13 +93,19 @@ func typed[I, O any](handle func(*Server, context.Context, *I) (O, error)) bindi
 			}
 			return &answered{out}, nil
 		})
-	}
+	}}
+}
+
+// or adds the quick way to a binding.
+func (b binding) or(quick func(*Server, http.ResponseWriter, *http.Request, []byte) bool) binding {
+	b.quick = quick
+	return b
 }
 
 // raw binds a handler that writes its own answer, which describe puts into the
 // document.
 func raw(handle func(*Server, http.ResponseWriter, *http.Request) error, describe func(*huma.Operation)) binding {
-	return func(s *Server, api huma.API, op *huma.Operation) {
+	return binding{register: func(s *Server, api huma.API, op *huma.Operation) {
 		describe(op)
 		op.Responses["default"] = &huma.Response{
 			Description: "Error",
@@ -108,5 +120,5 @@ func raw(handle func(*Server, http.ResponseWriter, *http.Request) error, describ
 				s.fail(r.Context(), op.OperationID, err).write(w)
 			}
 		})
-	}
+	}}
 }
