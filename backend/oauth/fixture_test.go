@@ -51,7 +51,7 @@ func (r *rig) exchange(t *testing.T, scopes ...string) (oauth.Token, string, err
 	t.Helper()
 	verifier := oauth.NewVerifier()
 	code := r.as.NewCode("public", redirectURI, verifier.Reveal(), "", scopes...)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	token, err := r.http.Exchange(ctx, r.server, public, oauth.NewSecret(code), redirectURI, verifier)
 	return token, code, err

@@ -14,6 +14,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -152,16 +153,22 @@ func (h *HTTP) do(ctx context.Context, c call) (answer, *Error) {
 	}
 	defer resp.Body.Close()
 	a.status, a.header = resp.StatusCode, resp.Header
-	a.body, err = io.ReadAll(io.LimitReader(resp.Body, c.limit+1))
 	failed.Status, failed.Unsent = a.status, false
 	failed.RetryAfter = retryAfter(a.header.Get("Retry-After"), a.asked)
-	switch {
-	case int64(len(a.body)) > c.limit:
-		failed.reason = "answer is too long"
+	unusable := func(reason string) (answer, *Error) {
+		failed.reason = reason
 		if a.status == http.StatusOK {
 			failed.Kind = Malformed
 		}
 		return answer{}, failed
+	}
+	if coding := a.header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return unusable("answer is compressed")
+	}
+	a.body, err = io.ReadAll(io.LimitReader(resp.Body, c.limit+1))
+	switch {
+	case int64(len(a.body)) > c.limit:
+		return unusable("answer is too long")
 	case err != nil:
 		failed.reason, failed.cause = "answer was cut off", err
 		if a.status < 300 {
