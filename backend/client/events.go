@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// Events calls changed when the connection stands and then each time Keyturn
-// says that something changed; what changed is there to read. It returns when
-// ctx ends, with its error, or when Keyturn ends the stream: then with
-// Unreachable, and the caller may come again.
+// Events calls changed each time Keyturn says that something may have changed,
+// which it also says at the beginning; what changed is there to read. It
+// returns when ctx ends, with its error, or when Keyturn ends the stream: then
+// with Unreachable, and the caller may come again.
 func (c *Client) Events(ctx context.Context, changed func()) error {
 	opening, opened := context.WithTimeout(ctx, limit)
 	defer opened()
@@ -37,7 +37,6 @@ func (c *Client) Events(ctx context.Context, changed func()) error {
 	r.conn.SetDeadline(time.Time{})
 	r.stop = context.AfterFunc(ctx, func() { r.conn.SetDeadline(time.Unix(1, 0)) })
 
-	changed()
 	return r.fault(events(r.body, changed))
 }
 
