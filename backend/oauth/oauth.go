@@ -8,6 +8,14 @@
 // client authentication is never guessed (a second try would spend the code
 // twice), redirects are never followed (they would carry the code elsewhere).
 //
+// The calls are made with net/http alone. golang.org/x/oauth2 is not used: it
+// follows redirects with the code in hand, sends a code twice when a connection
+// drops, takes a lifetime of 0 for eternity, and knows no JSON requests, nested
+// answers or errors with status 200. ID tokens are verified with go-jose.
+//
+// Every failed call is an *Error, which says what is known of it (Kind, Unsent);
+// Fault turns it into a sentence for people.
+//
 // The messages are named as in their RFCs: authorization request and response
 // (RFC 6749 section 4.1.1, 4.1.2; iss: RFC 9207), token response (section
 // 5.1), error response (section 5.2), PKCE (RFC 7636), revocation (RFC 7009),
