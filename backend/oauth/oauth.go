@@ -110,6 +110,9 @@ type TokenResponseShape struct {
 	// NoTokenType reads a missing token_type, or one that is the server's own
 	// word (Slack's "user"), as Bearer.
 	NoTokenType bool
+	// ScopeSeparator stands between granted scopes where that is another than
+	// between requested ones (GitHub); "" means the same.
+	ScopeSeparator string
 	// DefaultLifetime stands in for a missing expires_in; 0 means unknown.
 	DefaultLifetime time.Duration
 }

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"bytes"
 	"encoding/json"
 	"mime"
@@ -63,7 +64,7 @@ func readToken(op string, s Server, a answer) (t Token, odd []string, failed *Er
 		return malformed("token_type is not Bearer")
 	}
 	t.Type = "Bearer"
-	if t.Scopes, ok = readScope(fields["scope"], s.ScopeSeparator); !ok {
+	if t.Scopes, ok = readScope(fields["scope"], cmp.Or(shape.ScopeSeparator, s.ScopeSeparator)); !ok {
 		return malformed("scope is not a list of scopes")
 	}
 	t.ID, _ = tokenField(fields, "id_token") // some servers put other things there
