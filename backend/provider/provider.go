@@ -57,6 +57,9 @@ type Scope struct {
 	Separator string      `yaml:"separator,omitempty" json:"separator,omitempty"`
 	Default   []string    `yaml:"default,omitempty" json:"default,omitempty"`
 	Known     []ScopeInfo `yaml:"known,omitempty" json:"known,omitempty"`
+	// Unlisted are scopes that a token response does not list although they
+	// were granted: Granted adds them.
+	Unlisted []string `yaml:"unlisted,omitempty" json:"unlisted,omitempty"`
 }
 
 // ScopeInfo is a scope and one human sentence.
@@ -92,14 +95,15 @@ type Response struct {
 	OKField        string        `yaml:"ok_field,omitempty" json:"ok_field,omitempty"`
 	Form           bool          `yaml:"form,omitempty" json:"form,omitempty"`
 	AnyContentType bool          `yaml:"any_content_type,omitempty" json:"any_content_type,omitempty"`
+	ScopeSeparator string        `yaml:"scope_separator,omitempty" json:"scope_separator,omitempty"` // between granted scopes; "" means as in Scope
 	NoTokenType    bool          `yaml:"no_token_type,omitempty" json:"no_token_type,omitempty"`
 	ExpiresDefault time.Duration `yaml:"expires_default,omitempty" json:"expires_default,omitempty"`
 }
 
 // Refresh says what to expect of refresh tokens.
 type Refresh struct {
-	// Rotation says whether a refresh replaces the refresh token: "never",
-	// "always", "sometimes", or "" when we do not know.
+	// Rotation says whether a refresh ends the refresh token that it used:
+	// "never", "always", "sometimes", or "" when we do not know.
 	Rotation string `yaml:"rotation,omitempty" json:"rotation,omitempty"`
 }
 

@@ -32,6 +32,7 @@ func (p Provider) Server() oauth.Server {
 				Form:            p.Token.Response.Form,
 				AnyContentType:  p.Token.Response.AnyContentType,
 				NoTokenType:     p.Token.Response.NoTokenType,
+				ScopeSeparator:  p.Token.Response.ScopeSeparator,
 				DefaultLifetime: p.Token.Response.ExpiresDefault,
 			},
 		},
@@ -132,6 +133,22 @@ func (p Provider) RedirectURI(callbackPort int) string {
 		host = fmt.Sprintf("%s:%d", host, rule.Port)
 	}
 	return "http://" + host + "/oauth/callback/" + p.ID
+}
+
+// Granted returns the scopes that a token response grants: what it lists, and
+// of what was asked for those that the provider never lists. nil means as
+// asked (RFC 6749 section 5.1).
+func (p Provider) Granted(asked, listed []string) []string {
+	if listed == nil {
+		return nil
+	}
+	granted := slices.Clone(listed)
+	for _, s := range p.Scope.Unlisted {
+		if slices.Contains(asked, s) && !slices.Contains(granted, s) {
+			granted = append(granted, s)
+		}
+	}
+	return granted
 }
 
 // Transports names the callback transports that can work, best first.

@@ -70,6 +70,9 @@ func (p Provider) wrongs() []wrong {
 	for i, s := range p.Scope.Default {
 		c.that(validScope(s, p.Scope.Separator), fmt.Sprintf("scope.default[%d]", i), "is not a scope: scopes have no blanks, quotes or control characters")
 	}
+	for i, s := range p.Scope.Unlisted {
+		c.that(validScope(s, p.Scope.Separator), fmt.Sprintf("scope.unlisted[%d]", i), "is not a scope: scopes have no blanks, quotes or control characters")
+	}
 	known := map[string]bool{}
 	for i, s := range p.Scope.Known {
 		field := fmt.Sprintf("scope.known[%d]", i)
@@ -95,12 +98,13 @@ func (p Provider) wrongs() []wrong {
 	c.path("token.response.root", p.Token.Response.Root)
 	c.path("token.response.ok_field", p.Token.Response.OKField)
 	c.that(!strings.Contains(p.Token.Response.OKField, "."), "token.response.ok_field", "must be a field at the top of the answer")
+	c.that(separator(p.Token.Response.ScopeSeparator), "token.response.scope_separator", `must be one to four characters such as " " or ","`)
 	lifetime := p.Token.Response.ExpiresDefault
 	c.that(lifetime == 0 || lifetime >= time.Minute && lifetime <= 366*24*time.Hour, "token.response.expires_default", "must be from 1m to a year")
 	c.oneOf("refresh.rotation", p.Refresh.Rotation, "", "never", "always", "sometimes")
 
 	c.url("revoke.url", strings.ReplaceAll(p.Revoke.URL, "{client_id}", "client-id"), false)
-	c.oneOf("revoke.method", p.Revoke.Method, "", "POST", "DELETE", "GET")
+	c.oneOf("revoke.method", p.Revoke.Method, "", "POST", "DELETE") // GET would put the token into a URL
 	c.oneOf("revoke.auth", p.Revoke.Auth, "", "basic", "bearer", "none")
 	c.oneOf("revoke.body", p.Revoke.Body, "", "form", "json")
 	c.params("revoke.params", p.Revoke.Params, nil)
