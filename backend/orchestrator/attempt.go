@@ -148,12 +148,14 @@ func (o *Orchestrator) sweep(now time.Time) {
 	}
 }
 
+var errStopped = fault.New(fault.Cancelled, "Keyturn was stopped before this was done.")
+
 // endAll ends every attempt when Keyturn stops.
 func (o *Orchestrator) endAll() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, a := range o.attempts {
-		o.failLocked(a, fault.New(fault.Cancelled, "Keyturn was stopped before this was done."))
+		o.failLocked(a, errStopped)
 		a.timer.Stop()
 	}
 }

@@ -146,7 +146,7 @@ func (o *Orchestrator) covering(r ConnectRequest) (Connection, bool) {
 	defer o.mu.Unlock()
 	for _, c := range o.byProvider[r.Provider] {
 		if c.rec.ClientID == r.ClientID && c.rec.Status != NeedsReconnect &&
-			(r.Account == "" || isAccount(&c.rec, r.Account)) &&
+			(r.Account == "" || isAccount(&c.rec, r.Account) || isNearlyAccount(&c.rec, r.Account)) &&
 			len(without(r.Scopes, c.rec.Granted)) == 0 {
 			return o.viewLocked(c), true
 		}
@@ -278,6 +278,9 @@ func (o *Orchestrator) carry(a *attempt) {
 func (o *Orchestrator) abandon(a *attempt, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.ctx.Err() != nil {
+		err = errStopped
+	}
 	if a.view.URL != "" {
 		o.failLocked(a, err) // no-op when it was cancelled or has expired
 		return

@@ -1,7 +1,6 @@
 package orchestrator
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"slices"
@@ -120,18 +119,23 @@ func (o *Orchestrator) findLocked(providerID, account, clientID string) (*connec
 		return nil, o.storeErr
 	}
 	all := o.byProvider[providerID]
-	var found *connection
-	n := 0
-	for _, c := range all {
-		if (clientID == "" || c.rec.ClientID == clientID) && (account == "" || isAccount(&c.rec, account)) {
-			found = c
-			n++
+	for _, same := range [...]func(*Record, string) bool{isAccount, isNearlyAccount} {
+		var found *connection
+		n := 0
+		for _, c := range all {
+			if (account == "" || same(&c.rec, account)) && (clientID == "" || c.rec.ClientID == clientID) {
+				found = c
+				n++
+			}
+		}
+		if n == 1 {
+			return found, nil
+		}
+		if n > 1 {
+			return nil, o.notOneLocked(providerID, account, all, n)
 		}
 	}
-	if n == 1 {
-		return found, nil
-	}
-	return nil, o.notOneLocked(providerID, account, all, n)
+	return nil, o.notOneLocked(providerID, account, all, 0)
 }
 
 // notOneLocked says why there is not exactly one connection.
@@ -165,11 +169,14 @@ func (o *Orchestrator) notOneLocked(providerID, account string, all []*connectio
 	return fault.New(fault.NotConnected, "%s is not connected. Connect it with: keyturn connect %s", name, providerID)
 }
 
-// isAccount reports whether a caller's word names the account of r: the label
-// in any letter case, the provider's identifier, or the connection's id.
+// isAccount reports whether a caller's word names the account of r: the label,
+// the provider's identifier, or the connection's id.
 func isAccount(r *Record, word string) bool {
-	return strings.EqualFold(r.Account.Label, word) || r.Account.ID != "" && r.Account.ID == word || r.ID == word
+	return r.Account.Label == word || r.Account.ID == word || r.ID == word
 }
+
+// isNearlyAccount does so for a label in another letter case.
+func isNearlyAccount(r *Record, word string) bool { return strings.EqualFold(r.Account.Label, word) }
 
 // serverFor returns the authorization server and the client of a record as
 // they are configured now; the error says why they cannot be used.
@@ -201,51 +208,6 @@ func origins(s oauth.Server) string {
 func bound(r Record, url string) bool {
 	origin := oauth.Origin(url)
 	return origin != "" && slices.Contains(strings.Fields(r.Origin), origin)
-}
-
-// settle is the only writer of a connection: it saves r durably, then shows
-// it. Callers hold the lane of c. When r cannot be saved and keep is true (a
-// rotated refresh token would be lost), r is used all the same and saved later.
-func (o *Orchestrator) settle(ctx context.Context, c *connection, r Record, keep bool) error {
-	o.mu.Lock()
-	dropped := c.gone
-	if dropped {
-		c.rec.Token = r.Token // for the disconnect that waits: it revokes the newest
-	}
-	o.mu.Unlock()
-	if dropped {
-		return nil
-	}
-	err := o.store.SaveConnection(ctx, r)
-	if err != nil {
-		o.log.Error("connection not saved", "connection", r.ID, "code", fault.CodeOf(err), "error", err.Error())
-		if !keep {
-			return err
-		}
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	c.rec = r
-	c.unsaved = err != nil
-	if !c.gone && o.connections[r.ID] == nil {
-		o.addLocked(c)
-	}
-	o.ringLocked()
-	return err
-}
-
-// change applies a small change to the record of c and settles it. edit is
-// called with mu held.
-func (o *Orchestrator) change(c *connection, edit func(*connection, *Record)) {
-	if enter(o.ctx, c.lane) != nil {
-		return
-	}
-	defer leave(c.lane)
-	o.mu.Lock()
-	r := c.rec
-	edit(c, &r)
-	o.mu.Unlock()
-	_ = o.settle(o.ctx, c, r, true) // kept in memory when it cannot be saved
 }
 
 // without returns the elements of a that are not in b.

@@ -138,9 +138,9 @@ func (o *Orchestrator) refresh(c *connection) error {
 		o.failed(c, r, outage, fault.CodeOf(err), firstBackoff)
 		return err
 	}
-	token, err := o.send(server, client, r.Token.Refresh)
+	token, unanswered, err := o.send(server, client, r.Token.Refresh)
 	if err != nil {
-		return o.refused(c, r, p.Name, err, lost)
+		return o.refused(c, r, p.Name, err, lost || unanswered)
 	}
 	return o.renewed(c, r, token)
 }
@@ -148,23 +148,23 @@ func (o *Orchestrator) refresh(c *connection) error {
 // send makes the token request (RFC 6749 section 6). What never left is sent
 // again; what was sent and not answered once more, because the server may not
 // have seen it, and because without its answer the token is lost either way.
-func (o *Orchestrator) send(s oauth.Server, c oauth.Client, refreshToken oauth.Secret) (oauth.Token, error) {
+// unanswered says that a request before the last one was.
+func (o *Orchestrator) send(s oauth.Server, c oauth.Client, refreshToken oauth.Secret) (token oauth.Token, unanswered bool, err error) {
 	// Not interrupted when Keyturn stops: an answer that is on its way holds
 	// the only refresh token there is. The HTTP client has limits of its own.
 	ctx := context.WithoutCancel(o.ctx)
-	again := true
 	for try := 0; ; try++ {
-		token, err := o.http.Refresh(ctx, s, c, refreshToken)
+		token, err = o.http.Refresh(ctx, s, c, refreshToken)
 		wire, ok := errors.AsType[*oauth.Error](err)
 		switch {
 		case err == nil || !ok || o.ctx.Err() != nil:
-			return token, err
+			return token, unanswered, err
 		case wire.Unsent && try < len(unsentPauses):
 			sleep(o.ctx, unsentPauses[try])
-		case wire.Kind == oauth.OutcomeUnknown && again:
-			again = false
+		case wire.Kind == oauth.OutcomeUnknown && !unanswered:
+			unanswered = true
 		default:
-			return token, err
+			return token, unanswered, err
 		}
 	}
 }
