@@ -17,6 +17,7 @@ import (
 
 	"keyturn/backend/api"
 	"keyturn/backend/api/wire"
+	"keyturn/backend/fault"
 	"keyturn/backend/oauth"
 	"keyturn/backend/orchestrator"
 	"keyturn/backend/provider"
@@ -45,7 +46,10 @@ type setup struct {
 	// providers answers in place of the network; nil uses the network.
 	providers http.RoundTripper
 	noWindow  bool
+	locked    bool // the key of the store cannot be had
 	diagnose  func(context.Context) []wire.Check
+	// saveSettings stands in for the settings file.
+	saveSettings func(wire.Settings) error
 }
 
 func newWorld(t testing.TB, with setup) *world {
@@ -59,6 +63,9 @@ func newWorld(t testing.TB, with setup) *world {
 	}
 	for _, r := range with.connections {
 		must(t, w.store.SaveConnection(context.Background(), r))
+	}
+	if with.locked {
+		w.store.FailLoads(fault.New(fault.StoreLocked, "The keyring is locked."))
 	}
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	loopback := transport.NewLoopback(transport.LoopbackOptions{Log: log})
@@ -112,6 +119,9 @@ func newWorld(t testing.TB, with setup) *world {
 	}
 	if with.diagnose != nil {
 		opts.Diagnose = with.diagnose
+	}
+	if with.saveSettings != nil {
+		opts.SaveSettings = with.saveSettings
 	}
 	w.Server = api.New(opts)
 	return w
@@ -218,6 +228,13 @@ func must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func textOf(t testing.TB, v any) string {
+	t.Helper()
+	data, err := json.Marshal(v)
+	must(t, err)
+	return string(data)
 }
 
 func mustNotHold(t testing.TB, what, text string, canaries ...string) {
