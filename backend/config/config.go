@@ -1,0 +1,123 @@
+// Package config is the settings file: one small TOML document that the user
+// may edit, and that the window and the API write.
+//
+// It is read strictly: an unknown key, a wrong type or a value out of range is
+// an error with its line, and a file that others can write to is refused,
+// because it says where Keyturn listens. A file that is not there means the
+// usual settings.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"keyturn/backend/fault"
+)
+
+// Settings are what the user can change.
+type Settings struct {
+	// CallbackPort is the one port for providers that do not accept any port.
+	CallbackPort int `toml:"callback_port" comment:"Port of http://127.0.0.1 for providers that insist on one (1024 to 65535). Takes effect at the next start."`
+	// Notifications says whether the desktop is told about connects and outages.
+	Notifications bool `toml:"notifications" comment:"Show notifications."`
+}
+
+// Default returns the usual settings. The port lies below every range that
+// systems give out by themselves.
+func Default() Settings { return Settings{CallbackPort: 27419, Notifications: true} }
+
+const (
+	lowestPort  = 1024
+	highestPort = 65535
+	maxSize     = 64 << 10
+)
+
+// Load reads the file at path. What it does not mention is as usual.
+func Load(path string) (Settings, error) {
+	s := Default()
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return s, nil
+	case err != nil:
+		return Default(), fault.Wrap(err, fault.BadRequest, "The settings file %s cannot be read.", path)
+	case !private(info):
+		return Default(), fault.New(fault.Forbidden, "The settings file %s can be changed by other users, so it is not used. Make it yours alone: chmod 600.", path)
+	case info.Size() > maxSize:
+		return Default(), fault.New(fault.BadRequest, "The settings file %s is too large to be one.", path)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Default(), fault.Wrap(err, fault.BadRequest, "The settings file %s cannot be read.", path)
+	}
+	if err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(&s); err != nil {
+		return Default(), unreadable(err, path)
+	}
+	if err := s.check(); err != nil {
+		return Default(), fault.New(fault.BadRequest, "In the settings file %s: %s", path, err)
+	}
+	return s, nil
+}
+
+// Save writes the file at path so that a reader sees the old one or the new.
+func Save(path string, s Settings) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	data, err := toml.Marshal(s)
+	if err != nil {
+		return fault.Wrap(err, fault.Internal, "The settings could not be written.")
+	}
+	if err := replace(path, data); err != nil {
+		return fault.Wrap(err, fault.DiskFull, "The settings file %s could not be written. See that its folder is yours and that the disk has room.", path)
+	}
+	return nil
+}
+
+func (s Settings) check() error {
+	if s.CallbackPort < lowestPort || s.CallbackPort > highestPort {
+		return fault.New(fault.BadRequest, "callback_port must be a port from %d to %d.", lowestPort, highestPort)
+	}
+	return nil
+}
+
+// unreadable says where the file stops to be understood.
+func unreadable(err error, path string) error {
+	if unknown, ok := errors.AsType[*toml.StrictMissingError](err); ok {
+		first := unknown.Errors[0]
+		line, _ := first.Position()
+		return fault.Wrap(err, fault.BadRequest, "Line %d of the settings file %s names a setting that does not exist. Remove it.", line, path)
+	}
+	if bad, ok := errors.AsType[*toml.DecodeError](err); ok {
+		line, _ := bad.Position()
+		return fault.Wrap(err, fault.BadRequest, "Line %d of the settings file %s is not understood. Correct or remove it.", line, path)
+	}
+	return fault.Wrap(err, fault.BadRequest, "The settings file %s is not understood.", path)
+}
+
+func replace(path string, data []byte) error {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".config-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if _, err = f.Write(data); err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
