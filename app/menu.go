@@ -88,13 +88,26 @@ const (
 	QuitLine
 )
 
-// How many lines a part may have; Kinds that are not here have one. What does
-// not fit is counted in a line that leads to the window.
+// What does not fit is counted in a line that leads to the window.
 const (
 	maxAttempts    = 8
 	maxConnections = 15
 	maxChoices     = 12
 )
+
+// room is how many lines a part of the menu may have, and how many inside each
+// of them. The tray makes them all before it shows the first.
+type room struct{ lines, inside int }
+
+var rooms = map[Kind]room{
+	Heading:         {1, 0},
+	AttemptLine:     {maxAttempts, 3},
+	ConnectionLine:  {maxConnections, 2},
+	MoreConnections: {1, 0},
+	ConnectMenu:     {1, maxChoices + 1},
+	OpenLine:        {1, 0},
+	QuitLine:        {1, 0},
+}
 
 // Choice is a provider that the menu can offer.
 type Choice struct {
@@ -172,12 +185,12 @@ func mood(s orchestrator.Snapshot, loaded bool) (Mood, string) {
 		return Working, "connecting " + text.Clean(pending[0].ProviderName, 40)
 	case len(pending) > 1:
 		return Working, fmt.Sprintf("%d connects under way", len(pending))
+	case !loaded:
+		return Working, "starting"
 	case s.Store != nil && fault.CodeOf(s.Store) == fault.StoreLocked:
 		return Attention, "locked, the key that seals your tokens is not available"
 	case s.Store != nil:
 		return Attention, text.Clean("not able to read its store. "+fault.MessageOf(s.Store), 80)
-	case !loaded:
-		return Working, "starting"
 	case len(broken) == 1:
 		return Attention, whose(broken[0]) + " needs to be reconnected"
 	case len(broken) > 1:
@@ -209,17 +222,21 @@ func attemptLines(s orchestrator.Snapshot) []Item {
 		if a.Status != orchestrator.Pending || len(lines) == maxAttempts {
 			continue
 		}
-		line := Item{Kind: AttemptLine, Label: text.Clean(a.ProviderName, 40) + " · finishing"}
-		if a.Step == orchestrator.WaitingForBrowser {
-			line.Label = text.Clean(a.ProviderName, 40) + " · waiting for you in the browser"
-			if a.URL != "" {
-				line.Items = append(line.Items,
-					Item{Label: "Open page again", Action: Action{OpenPage, a.Handle}},
-					Item{Label: "Copy link", Action: Action{CopyLink, a.Handle}})
-			}
+		step, again, link := " · finishing", Action{}, Action{}
+		if a.Step == orchestrator.WaitingForBrowser && a.URL != "" {
+			step, again, link = " · waiting for you in the browser", Action{OpenPage, a.Handle}, Action{CopyLink, a.Handle}
 		}
-		line.Items = append(line.Items, Item{Label: "Cancel", Action: Action{Cancel, a.Handle}})
-		lines = append(lines, line)
+		// The lines inside stay where they are: Cancel must not move to where
+		// Open was a moment ago.
+		lines = append(lines, Item{
+			Kind:  AttemptLine,
+			Label: text.Clean(a.ProviderName, 40) + step,
+			Items: []Item{
+				{Label: "Open page again", Action: again},
+				{Label: "Copy link", Action: link},
+				{Label: "Cancel", Action: Action{Cancel, a.Handle}},
+			},
+		})
 	}
 	return lines
 }
@@ -304,4 +321,15 @@ func connectLines(offered []Choice, window bool) []Item {
 		lines = append(lines, Item{Label: "No provider is ready: keyturn apps upsert"})
 	}
 	return lines
+}
+
+// icon returns the picture of a mood, in the format of the system's tray.
+func icon(m Mood) []byte {
+	switch m {
+	case Working:
+		return workingIcon
+	case Attention:
+		return attentionIcon
+	}
+	return wellIcon
 }

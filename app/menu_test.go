@@ -46,7 +46,9 @@ var menuCases = []struct {
 	headless bool
 }{
 	{name: "nothing yet", offered: offered},
-	{name: "starting, the store is still being read", offered: offered, starting: true},
+	{name: "starting, the store is still being read", offered: offered, starting: true, snapshot: orchestrator.Snapshot{
+		Store: fault.New(fault.StoreLocked, "Keyturn is still opening its store."),
+	}},
 	{name: "one connected", offered: offered, snapshot: orchestrator.Snapshot{
 		Connections: []orchestrator.Connection{connection("1", "GitHub", "octocat", orchestrator.Connected)},
 	}},
