@@ -1,0 +1,190 @@
+package app
+
+import (
+	"context"
+	"regexp"
+	"strings"
+
+	"keyturn/app/open"
+	"keyturn/backend/api"
+	"keyturn/backend/fault"
+	"keyturn/backend/orchestrator"
+	"keyturn/backend/text"
+)
+
+// act does what a click asks for. It does not block: menus and notification
+// servers wait for nobody.
+func (a *App) act(action Action) {
+	a.clicks.Go(func() { a.do(a.ctx, action) })
+}
+
+func (a *App) do(ctx context.Context, action Action) {
+	switch action.Verb {
+	case Show:
+		a.show(action.Arg)
+	case Connect:
+		a.connect(ctx, orchestrator.ConnectRequest{Provider: action.Arg})
+	case Reconnect:
+		a.reconnect(ctx, action.Arg)
+	case Disconnect:
+		a.disconnect(ctx, action.Arg)
+	case OpenPage:
+		a.openPage(ctx, action.Arg)
+	case CopyLink:
+		a.copyLink(ctx, action.Arg)
+	case Cancel:
+		if err := a.core.Cancel(action.Arg); err != nil {
+			a.log.Info("cancel from the menu", "err", err)
+		}
+	case Quit:
+		a.quit()
+	}
+}
+
+// validView is what the window may be asked to show; programs ask, too.
+var validView = regexp.MustCompile(`^[a-z]{1,32}(\?[a-z]{1,32}=[A-Za-z0-9_-]{1,64})?$`)
+
+// show brings the window up. Without one, a view that would lead to a connect
+// leads to it directly.
+func (a *App) show(view string) {
+	if !validView.MatchString(view) {
+		view = ViewConnections
+	}
+	err := a.window.show(view)
+	if err == nil {
+		return
+	}
+	a.log.Info("no window to show", "err", err)
+	if id, ok := strings.CutPrefix(view, viewOfProvider("")); ok {
+		a.connect(a.ctx, orchestrator.ConnectRequest{Provider: id})
+	}
+}
+
+// connect starts an attempt and opens its page in the browser. The menu and
+// the window are the same person, so their attempts are the same to the API.
+func (a *App) connect(ctx context.Context, r orchestrator.ConnectRequest) {
+	r.Starter = api.Window.String()
+	started, err := a.core.Connect(ctx, r)
+	name := text.Markup(a.nameOf(r.Provider), 40)
+	switch {
+	case err != nil:
+		a.log.Info("connect from the menu", "provider", r.Provider, "code", fault.CodeOf(err))
+		a.tell(Notice{
+			Key:    "attempt:" + r.Provider,
+			Title:  name + " was not connected",
+			Body:   whyFailed(fault.CodeOf(err), name, fault.MessageOf(err)),
+			Action: Action{Show, viewOfProvider(r.Provider)},
+			Button: "Show",
+		})
+	case started.Joined:
+		a.tell(Notice{
+			Key:    "attempt:" + r.Provider,
+			Title:  name + " waits for you in the browser already",
+			Action: Action{OpenPage, started.Attempt.Handle},
+			Button: "Open page again",
+		})
+	default:
+		a.browse(ctx, started.Attempt)
+	}
+}
+
+func (a *App) nameOf(provider string) string {
+	if p, err := a.core.Provider(provider); err == nil {
+		return p.Name
+	}
+	return provider
+}
+
+// reconnect asks for the same account, OAuth app and scopes again.
+func (a *App) reconnect(ctx context.Context, id string) {
+	c, err := a.core.Connection(id)
+	if err != nil {
+		return // it was disconnected meanwhile, and the menu shows that
+	}
+	a.connect(ctx, orchestrator.ConnectRequest{
+		Provider: c.Provider,
+		ClientID: c.ClientID,
+		Scopes:   append(append([]string(nil), c.Granted...), c.Missing...),
+		Account:  c.Account,
+	})
+}
+
+// browse opens the page of an attempt. When no browser comes up the attempt
+// goes on: its link can be copied.
+func (a *App) browse(ctx context.Context, attempt orchestrator.Attempt) {
+	err := open.Browser(ctx, attempt.URL)
+	if err == nil {
+		return
+	}
+	a.log.Warn("the browser was not opened", "provider", attempt.Provider, "code", fault.CodeOf(err), "err", err)
+	a.tell(Notice{
+		Key:    "attempt:" + attempt.Provider,
+		Title:  text.Markup(attempt.ProviderName, 40) + " waits, but no browser came up",
+		Body:   text.Markup(fault.MessageOf(err), 200),
+		Action: Action{CopyLink, attempt.Handle},
+		Button: "Copy link",
+	})
+}
+
+func (a *App) openPage(ctx context.Context, handle string) {
+	if attempt, ok := a.waiting(handle); ok {
+		a.browse(ctx, attempt)
+	}
+}
+
+// waiting returns an attempt whose page can still be opened.
+func (a *App) waiting(handle string) (orchestrator.Attempt, bool) {
+	attempt, err := a.core.Attempt(handle)
+	return attempt, err == nil && attempt.Status == orchestrator.Pending && attempt.URL != ""
+}
+
+// copyLink puts the link of an attempt on the clipboard, or shows it where the
+// user can take it from.
+func (a *App) copyLink(ctx context.Context, handle string) {
+	attempt, ok := a.waiting(handle)
+	if !ok || a.window.copy(attempt.URL) {
+		return
+	}
+	err := copyWithTool(ctx, attempt.URL)
+	if err == nil || a.window.show(ViewConnect+"?attempt="+handle) == nil {
+		return
+	}
+	a.log.Info("the link was not copied", "err", err)
+	a.tell(Notice{
+		Key:   "attempt:" + attempt.Provider,
+		Title: "The link could not be copied",
+		Body:  "There is no clipboard tool here (wl-copy, xclip or xsel). Cancel, and let the command line print the link: keyturn connect " + attempt.Provider + " --no-browser",
+	})
+}
+
+func (a *App) disconnect(ctx context.Context, id string) {
+	c, revoked, err := a.core.Disconnect(ctx, id)
+	name := text.Markup(c.ProviderName, 40)
+	switch {
+	case fault.CodeOf(err) == fault.NotConnected:
+		return // somebody else was faster
+	case err != nil:
+		a.log.Warn("disconnect from the menu", "connection", id, "code", fault.CodeOf(err), "err", err)
+		a.tell(Notice{
+			Key:    "connection:" + id,
+			Title:  strings.TrimSpace(name + " was not disconnected"),
+			Body:   text.Markup(fault.MessageOf(err), 200),
+			Action: Action{Show, ViewConnections},
+			Button: "Show",
+		})
+	case !revoked:
+		a.tell(Notice{
+			Key:   "connection:" + id,
+			Title: name + " is disconnected here",
+			Body:  name + " did not confirm that the access is withdrawn. You can withdraw it in your account there.",
+		})
+	}
+}
+
+// tell shows a notice that answers the user's own click. When it cannot be
+// shown, the window can.
+func (a *App) tell(n Notice) {
+	if a.notify(n) != nil && n.Action.Verb == Show {
+		_ = a.window.show(n.Action.Arg)
+	}
+}

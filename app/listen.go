@@ -1,0 +1,141 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"keyturn/app/open"
+	"keyturn/backend/orchestrator"
+)
+
+// openTray puts the icon into the tray and returns what takes it away.
+func (a *App) openTray() (stop func()) {
+	if a.desk.bus() != nil {
+		return func() {}
+	}
+	a.tray = newTray(a.act, a.log)
+	if a.tray == nil {
+		return func() {}
+	}
+	a.tray.show(a.menu())
+	a.tray.start()
+	return a.tray.stop
+}
+
+// menu draws the menu as it is now.
+func (a *App) menu() Menu {
+	loaded := false
+	select {
+	case <-a.core.Ready():
+		loaded = true
+	default:
+	}
+	return menu(a.core.Snapshot(), choices(a.core.Providers(), a.core.Apps()), loaded, a.window.missing() == nil)
+}
+
+// listen keeps tray, window and notifications up to date until it is stopped.
+// Each waits for a doorbell of its own, so that none holds up another: a
+// notification server may take seconds to come up.
+func (a *App) listen() (stop func()) {
+	ctx, cancel := context.WithCancel(a.ctx)
+	var wg sync.WaitGroup
+	on := func(do func()) {
+		bell, hush := a.core.Changes()
+		wg.Go(func() {
+			defer hush()
+			for {
+				select {
+				case <-bell:
+					do()
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+	if a.tray != nil {
+		on(func() { a.tray.show(a.menu()) })
+	}
+	on(a.window.changed)
+	var before orchestrator.Snapshot
+	on(func() {
+		after := a.core.Snapshot()
+		for _, n := range notices(before, after) {
+			_ = a.notify(n)
+		}
+		before = after
+	})
+	wg.Go(func() {
+		for {
+			select {
+			case <-a.desk.host:
+				a.log.Info("something shows tray icons now")
+			case <-a.desk.lost():
+				a.log.Warn("the session bus went away: tray icon and notifications are gone until Keyturn starts again")
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return func() {
+		cancel()
+		a.desk.close() // whoever waits for a notification server waits no longer
+		wg.Wait()
+	}
+}
+
+var errSilent = errors.New("notifications are switched off")
+
+// notify shows a notice, if the user wants any.
+func (a *App) notify(n Notice) error {
+	if !a.settings.get().Notifications {
+		return errSilent
+	}
+	if a.window.missing() != nil {
+		n = windowless(n)
+	}
+	err := a.desk.notify(n)
+	if err != nil && !n.Withdraw {
+		a.silent.Do(func() { a.log.Warn("notifications are not shown: "+a.checkNotifications().Says, "err", err) })
+	}
+	return err
+}
+
+// windowless makes a notice lead where it can without a window.
+func windowless(n Notice) Notice {
+	if n.Action.Verb == Show && n.Button != "Try again" {
+		n.Action, n.Button = Action{}, ""
+	}
+	return n
+}
+
+// openURL opens the browser for the window.
+func (a *App) openURL(url string) error { return open.Browser(a.ctx, url) }
+
+// announce tells whoever started us where things stand: the log always, the
+// terminal what is worth a line there.
+func (a *App) announce() {
+	if program == "headless" {
+		fmt.Fprintf(a.Out, "Keyturn is ready at %s\n", a.places.Socket)
+	}
+	select {
+	case <-a.core.Ready():
+	case <-a.ctx.Done():
+		return
+	}
+	for _, check := range a.diagnose(a.ctx) {
+		a.log.Info("check", "name", check.Name, "status", check.Status, "says", check.Says)
+		switch {
+		case check.Name == "store" && program == "headless", check.Status == "failed":
+			fmt.Fprintln(a.Out, check.Says)
+		case check.Status == "missing" && program == "desktop":
+			fmt.Fprintln(a.Out, check.Says)
+		}
+	}
+	if program == "headless" {
+		fmt.Fprintln(a.Out, "Try: keyturn connect demo")
+	}
+}

@@ -1,0 +1,55 @@
+package app
+
+import (
+	"sync"
+
+	"keyturn/backend/api/wire"
+	"keyturn/backend/config"
+)
+
+// settings are what the user can change, and the file they are in. A file that
+// cannot be read means the usual settings, and is not written over.
+type settings struct {
+	path string
+
+	mu  sync.Mutex
+	now config.Settings
+	err error
+}
+
+func openSettings(path string) *settings {
+	s := &settings{path: path}
+	s.now, s.err = config.Load(path)
+	if s.err != nil {
+		s.now = config.Default()
+	}
+	return s
+}
+
+// broken says why the file could not be read, or nil.
+func (s *settings) broken() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+func (s *settings) get() wire.Settings {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return wire.Settings{CallbackPort: s.now.CallbackPort, Notifications: s.now.Notifications}
+}
+
+func (s *settings) save(in wire.Settings) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return s.err
+	}
+	next := s.now
+	next.CallbackPort, next.Notifications = in.CallbackPort, in.Notifications
+	if err := config.Save(s.path, next); err != nil {
+		return err
+	}
+	s.now = next
+	return nil
+}
