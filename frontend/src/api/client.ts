@@ -1,0 +1,69 @@
+// The only file that speaks to Keyturn. Every function is one route of the
+// local API; it returns what the route answers, or throws a Fault.
+
+import createClient from 'openapi-fetch'
+import type { components, paths } from './schema'
+
+type Schemas = components['schemas']
+export type Account = Schemas['Connection']
+export type App = Schemas['App']
+export type Attempt = Schemas['Attempt']
+export type AttemptStatus = Schemas['ConnectStatus']
+export type Connections = Schemas['Connections']
+export type Damaged = Schemas['Damaged']
+export type Provider = Schemas['Provider']
+export type ProviderSummary = Schemas['ProviderSummary']
+export type Start = Schemas['ConnectStart']
+export type Started = Schemas['ConnectStarted']
+
+/** A failure: a stable code, and the sentence that came with it. */
+export class Fault extends Error {
+  constructor(
+    readonly code: string,
+    readonly detail: string,
+  ) {
+    super(detail || code)
+  }
+}
+
+// Same origin: the window's own process answers, and no port is involved.
+const api = createClient<paths>({ baseUrl: '/api' })
+
+type Answer<T> = { data?: T; error?: unknown; response: Response }
+
+async function answer<T>(request: Promise<Answer<T>>): Promise<T> {
+  let got: Answer<T>
+  try {
+    got = await request
+  } catch {
+    throw new Fault('unreachable', '') // no answer, or one that is not JSON
+  }
+  if (got.response.ok && got.data !== undefined) return got.data
+  const problem = got.error as Partial<Schemas['Problem']> | undefined
+  throw new Fault(problem?.code ?? 'internal', problem?.detail ?? '')
+}
+
+export const connections = () => answer(api.GET('/v1/connections'))
+export const attempts = () => answer(api.GET('/v1/attempts')).then((a) => a.attempts)
+export const providers = () => answer(api.GET('/v1/providers')).then((p) => p.providers)
+export const apps = () => answer(api.GET('/v1/apps')).then((a) => a.apps)
+
+export const provider = (id: string) => answer(api.GET('/v1/providers/{id}', { params: { path: { id } } }))
+
+export const saveApp = (body: Schemas['AppUpsert']) => answer(api.POST('/v1/apps', { body }))
+
+export const ping = (id: string) => answer(api.POST('/v1/connections/{id}/ping', { params: { path: { id } } }))
+
+export const disconnect = (id: string) =>
+  answer(api.POST('/v1/connections/{id}/disconnect', { params: { path: { id } } }))
+
+export const start = (body: Start) => answer(api.POST('/v1/internal/oauth/connect/start', { body }))
+
+export const status = (state: string) =>
+  answer(api.GET('/v1/internal/oauth/connect/status/{state}', { params: { path: { state } } }))
+
+export const cancel = (state: string) =>
+  answer(api.POST('/v1/internal/oauth/connect/{state}/cancel', { params: { path: { state } } }))
+
+export const restart = (state: string) =>
+  answer(api.POST('/v1/internal/oauth/connect/{state}/restart', { params: { path: { state } } }))

@@ -1,0 +1,72 @@
+// What the page is shown in. The desktop window injects a runtime; a plain
+// browser has none, and the page then asks by itself.
+//
+// The runtime's events carry no data: "changed" is a doorbell, "show" names a
+// view. What is so is always read from the API.
+
+type Runtime = {
+  EventsOn(name: string, heard: (...args: unknown[]) => void): () => void
+  ClipboardSetText(text: string): Promise<boolean>
+  BrowserOpenURL(url: string): void
+}
+
+const runtime = (window as { runtime?: Runtime }).runtime
+
+/** How often a page without a doorbell asks. */
+const POLL = 2000
+
+/** Calls heard when something has changed, and when the user comes back. */
+export function onChange(heard: () => void): () => void {
+  const back = () => {
+    if (document.visibilityState === 'visible') heard()
+  }
+  window.addEventListener('focus', heard)
+  document.addEventListener('visibilitychange', back)
+  const off = runtime ? runtime.EventsOn('changed', heard) : poll(back)
+  return () => {
+    window.removeEventListener('focus', heard)
+    document.removeEventListener('visibilitychange', back)
+    off()
+  }
+}
+
+function poll(ask: () => void): () => void {
+  const timer = setInterval(ask, POLL)
+  return () => clearInterval(timer)
+}
+
+/** Calls heard with the view that the tray or a notification leads to. */
+export function onShow(heard: (view: string) => void): () => void {
+  return runtime?.EventsOn('show', (view) => heard(String(view))) ?? (() => {})
+}
+
+/** Puts text on the clipboard; reports whether that worked. */
+export async function copy(text: string): Promise<boolean> {
+  try {
+    if (runtime) return await runtime.ClipboardSetText(text)
+    await navigator.clipboard.writeText(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/**
+ * The address of a web page that may be opened, else undefined: https, a plain
+ * host, no user name. An allow list, because what is not a web page starts
+ * programs.
+ */
+export function webPage(address: string | undefined): string | undefined {
+  if (!address || address.length > 2048 || !URL.canParse(address)) return undefined
+  const url = new URL(address)
+  const plain = url.protocol === 'https:' && url.username === '' && url.password === '' && /^[a-z0-9.-]+$/.test(url.hostname)
+  return plain ? url.href : undefined
+}
+
+/** Opens a checked address in the user's browser; false leaves it to the link itself. */
+export function openPage(address: string): boolean {
+  const url = webPage(address)
+  if (!runtime || !url) return false
+  runtime.BrowserOpenURL(url)
+  return true
+}

@@ -1,0 +1,54 @@
+// Where the user is. The address is the state: back and forward work, and the
+// tray leads to a view by its address ("connect?provider=github").
+
+export type Route =
+  | { view: 'connections' }
+  | { view: 'connect' }
+  | { view: 'provider'; id: string }
+  | { view: 'attempt'; state: string }
+
+export function parse(address: string): Route {
+  const [view, query] = address.replace(/^#/, '').split('?', 2)
+  const named = new URLSearchParams(query)
+  switch (view) {
+    case 'connect': {
+      const id = named.get('provider')
+      return id ? { view: 'provider', id } : { view: 'connect' }
+    }
+    case 'attempt': {
+      const state = named.get('state')
+      return state ? { view: 'attempt', state } : { view: 'connections' }
+    }
+    default:
+      return { view: 'connections' }
+  }
+}
+
+export function address(route: Route): string {
+  switch (route.view) {
+    case 'provider':
+      return '#connect?' + new URLSearchParams({ provider: route.id })
+    case 'attempt':
+      return '#attempt?' + new URLSearchParams({ state: route.state })
+    default:
+      return '#' + route.view
+  }
+}
+
+class Here {
+  route = $state<Route>(parse(location.hash))
+}
+
+export const here = new Here()
+
+window.addEventListener('hashchange', () => (here.route = parse(location.hash)))
+
+export function go(to: Route | string): void {
+  location.hash = typeof to === 'string' ? to : address(to)
+}
+
+/** Goes on without leaving this place in the history: back skips it. */
+export function replace(to: Route): void {
+  history.replaceState(null, '', address(to))
+  here.route = to
+}

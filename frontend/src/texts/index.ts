@@ -1,0 +1,14 @@
+// The language of the window. Another language is one more file beside en.ts
+// with the same shape, and one more line here.
+
+import { en } from './en'
+
+export type Texts = typeof en
+export type Code = keyof Texts['faults']
+
+const languages: Record<string, Texts> = { en }
+
+const wanted = navigator.languages.map((l) => l.slice(0, 2)).find((l) => Object.hasOwn(languages, l)) ?? 'en'
+
+export const language = wanted
+export const texts: Texts = languages[wanted] ?? en

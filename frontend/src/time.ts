@@ -1,0 +1,40 @@
+// Times as people say them. Every function is given the present, so that the
+// one clock decides when a text changes.
+
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
+
+// From a size on, this unit: 90 minutes still are minutes, 47 hours still hours.
+const units: [from: number, unit: Intl.RelativeTimeFormatUnit, size: number][] = [
+  [730 * DAY, 'year', 365 * DAY],
+  [60 * DAY, 'month', 30 * DAY],
+  [2 * DAY, 'day', DAY],
+  [2 * HOUR, 'hour', HOUR],
+  [90 * SECOND, 'minute', MINUTE],
+  [0, 'second', SECOND],
+]
+
+/** "in 52 minutes", "8 minutes ago". */
+export function relative(time: string, now: number, language = 'en'): string {
+  const away = Date.parse(time) - now
+  const format = new Intl.RelativeTimeFormat(language, { numeric: 'always' })
+  for (const [from, unit, size] of units) {
+    if (Math.abs(away) >= from) return format.format(Math.trunc(away / size) || 0, unit)
+  }
+  return format.format(0, 'second')
+}
+
+/** The moment itself, for whoever wants to know exactly. */
+export function absolute(time: string, language = 'en'): string {
+  return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(time))
+}
+
+/** A length of time as a stopwatch shows it: 0:07, 4:59, 1:00:00. */
+export function stopwatch(milliseconds: number): string {
+  const total = Math.max(0, Math.floor(milliseconds / SECOND))
+  const two = (n: number) => String(n).padStart(2, '0')
+  const [hours, minutes, seconds] = [Math.floor(total / 3600), Math.floor(total / 60) % 60, total % 60]
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds)}` : `${minutes}:${two(seconds)}`
+}

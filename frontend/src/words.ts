@@ -1,0 +1,101 @@
+// From what the API says to what a person reads: every status, step and code
+// has words, and the compiler knows when one has none.
+
+import type { Account, Attempt, Connections, Fault } from './api/client'
+import { texts, type Code } from './texts'
+
+export type Shape = 'full' | 'half' | 'turning' | 'warning' | 'tick' | 'cross' | 'empty'
+export type State = { word: string; shape: Shape }
+export type Words = { says: string; todo: string }
+
+export function assertNever(value: never): never {
+  throw new Error(`no words for ${String(value)}`)
+}
+
+export function connectionState(status: Account['status']): State {
+  const words = texts.connection
+  switch (status) {
+    case 'connected':
+      return { word: words.connected, shape: 'full' }
+    case 'retrying':
+      return { word: words.retrying, shape: 'half' }
+    case 'needs_reconnect':
+      return { word: words.needs_reconnect, shape: 'warning' }
+    default:
+      return assertNever(status)
+  }
+}
+
+export function attemptState(status: Attempt['status']): State {
+  const words = texts.attempt.state
+  switch (status) {
+    case 'pending':
+      return { word: words.pending, shape: 'turning' }
+    case 'complete':
+      return { word: words.complete, shape: 'tick' }
+    case 'error':
+      return { word: words.error, shape: 'cross' }
+    default:
+      return assertNever(status)
+  }
+}
+
+export type Step = NonNullable<Attempt['step']>
+
+/** The steps in their order. */
+export const steps = ['waiting_for_browser', 'exchanging', 'identifying', 'saving'] as const satisfies readonly Step[]
+
+export function stepSentence(step: Step, provider: string): string {
+  const words = texts.attempt.steps
+  switch (step) {
+    case 'waiting_for_browser':
+      return words.waiting_for_browser(provider)
+    case 'exchanging':
+      return words.exchanging(provider)
+    case 'identifying':
+      return words.identifying(provider)
+    case 'saving':
+      return words.saving()
+    default:
+      return assertNever(step)
+  }
+}
+
+export function protectorSentence(protector: Connections['protector']): string {
+  const words = texts.protector
+  switch (protector) {
+    case 'keyring':
+      return words.keyring
+    case 'passphrase':
+      return words.passphrase
+    case 'key_file':
+      return words.key_file
+    default:
+      return assertNever(protector)
+  }
+}
+
+export function isCode(code: string): code is Code {
+  return Object.hasOwn(texts.faults, code)
+}
+
+/** What happened, and what to do. A code from a newer Keyturn gets plain words. */
+export function faultWords(code: string, provider: string = texts.someProvider): Words {
+  const words = isCode(code) ? texts.faults[code](provider) : texts.unknownFault(code)
+  return { says: capital(words.says), todo: words.todo }
+}
+
+// The sentence that comes with these codes says which value, port or file it
+// is about; the others are said in our words, which do not speak of commands.
+const specific: ReadonlySet<string> = new Set<Code>([
+  'bad_request', 'conflict', 'discovery_failed', 'disk_full', 'internal', 'port_in_use', 'rate_limited', 'store_damaged', 'store_locked',
+])
+
+/** One sentence or two about an action that failed. */
+export function explain(fault: Fault, provider?: string): string {
+  if (fault.detail && (specific.has(fault.code) || !isCode(fault.code))) return fault.detail
+  const { says, todo } = faultWords(fault.code, provider)
+  return `${says} ${todo}`
+}
+
+const capital = (sentence: string) => sentence.charAt(0).toUpperCase() + sentence.slice(1)

@@ -1,0 +1,150 @@
+// Every state that the window can be in, by name: where it starts and how one
+// gets there. Screenshots and accessibility checks walk all of them.
+
+import { World } from './world.mjs'
+
+/** @typedef {import('playwright-core').Page} Page */
+/** @typedef {{ world: () => World, view?: string, then?: (page: Page, world: World) => Promise<void> }} Scene */
+
+/** @param {Page} page @param {string} name */
+const press = (page, name) => page.getByRole('button', { name, exact: false }).first().click()
+/** @param {Page} page @param {string} text */
+const see = (page, text) => page.getByText(text, { exact: false }).first().waitFor()
+
+/** @param {(world: World) => void} then @returns {NonNullable<Scene['then']>} */
+const attempt = (then) => async (page, world) => {
+  await press(page, 'Connect Demo')
+  await see(page, 'Waiting for you to approve')
+  then(world)
+}
+
+/** @type {Record<string, Scene>} */
+export const scenes = {
+  empty: { world: () => new World('empty'), then: (page) => see(page, 'Nothing connected yet') },
+  connections: { world: () => new World('ordinary'), then: (page) => see(page, 'octocat') },
+  'connection-tested': {
+    world: () => new World('ordinary', { ping: 401 }),
+    then: async (page) => {
+      await see(page, 'octocat')
+      await press(page, 'Test')
+      await see(page, 'does not accept the token')
+    },
+  },
+  hundred: { world: () => new World('hundred'), then: (page) => see(page, 'person1@') },
+  long: {
+    world: () => new World('long'),
+    then: async (page) => {
+      await see(page, 'Most Excellent')
+      await page.locator('summary').first().click()
+    },
+  },
+  locked: { world: () => new World('locked'), then: (page) => see(page, 'locked') },
+  damaged: { world: () => new World('damaged'), then: (page) => see(page, 'damaged') },
+  unreachable: { world: () => new World('ordinary', { running: false }), then: (page) => see(page, 'Could not reach') },
+  'pending-elsewhere': {
+    world: () => {
+      const w = new World('ordinary')
+      w.start({ service: 'demo' })
+      return w
+    },
+    then: (page) => see(page, 'Connecting Demo'),
+  },
+  disconnect: {
+    world: () => new World('ordinary'),
+    then: async (page) => {
+      await see(page, 'octocat')
+      await page.getByRole('group', { name: /octocat/ }).getByRole('button', { name: 'Disconnect' }).click()
+      await see(page, 'Read and write your repositories')
+    },
+  },
+  disconnected: {
+    world: () => new World('ordinary', { revokes: false }),
+    then: async (page) => {
+      await see(page, 'octocat')
+      await page.getByRole('group', { name: /octocat/ }).getByRole('button', { name: 'Disconnect' }).click()
+      await page.getByRole('dialog').getByRole('button', { name: 'Disconnect' }).click()
+      await see(page, 'did not confirm')
+    },
+  },
+  catalogue: { world: () => new World('ordinary'), view: 'connect', then: (page) => see(page, 'GitLab') },
+  'catalogue-search': {
+    world: () => new World('ordinary'),
+    view: 'connect',
+    then: async (page) => {
+      await see(page, 'GitLab')
+      await page.keyboard.type('git')
+      await page.keyboard.press('ArrowDown')
+    },
+  },
+  'catalogue-none': {
+    world: () => new World('ordinary'),
+    view: 'connect',
+    then: async (page) => {
+      await see(page, 'GitLab')
+      await page.keyboard.type('zzz')
+      await see(page, 'No provider fits')
+    },
+  },
+  'provider-needs-app': { world: () => new World('ordinary'), view: 'connect?provider=github', then: (page) => see(page, 'Redirect URI') },
+  'provider-app-missing': {
+    world: () => new World('ordinary'),
+    view: 'connect?provider=github',
+    then: async (page) => {
+      await page.getByLabel('Client ID').fill('Iv1.0123456789abcdef')
+      await press(page, 'Save')
+      await see(page, 'needs a client secret too')
+    },
+  },
+  'provider-ready': {
+    world: () => new World('ordinary'),
+    view: 'connect?provider=demo',
+    then: async (page) => {
+      await see(page, 'Ask for more')
+    },
+  },
+  'provider-app': {
+    world: () => new World('ordinary'),
+    view: 'connect?provider=acme_cloud',
+    then: async (page) => {
+      await page.locator('summary').click()
+    },
+  },
+  'provider-unknown': { world: () => new World('ordinary'), view: 'connect?provider=nobody', then: (page) => see(page, 'does not know this provider') },
+  'attempt-waiting': { world: () => new World('ordinary'), view: 'connect?provider=demo', then: attempt(() => {}) },
+  'attempt-no-browser': {
+    world: () => new World('ordinary', { browser: false }),
+    view: 'connect?provider=demo',
+    then: async (page) => {
+      await press(page, 'Connect Demo')
+      await see(page, 'could not open your browser')
+    },
+  },
+  'attempt-identifying': {
+    world: () => new World('ordinary'),
+    view: 'connect?provider=demo',
+    then: async (page, world) => {
+      await press(page, 'Connect Demo')
+      await see(page, 'Waiting for you to approve')
+      world.last.step = 'identifying'
+      await page.locator('[aria-current=step]', { hasText: 'whose account' }).waitFor()
+    },
+  },
+  'attempt-complete': {
+    world: () => new World('ordinary'),
+    view: 'connect?provider=demo',
+    then: async (page, world) => {
+      await attempt((w) => w.complete({ account_info: 'ada@demo.example', granted_scopes: ['profile', 'email'], missing_scopes: ['notes.read'] }))(page, world)
+      await see(page, 'Demo is connected')
+      await see(page, 'Read the notes')
+    },
+  },
+  'attempt-denied': {
+    world: () => new World('ordinary'),
+    view: 'connect?provider=demo',
+    then: async (page, world) => {
+      await attempt((w) => w.fail('denied', 'Access was denied at Demo. Nothing has changed.'))(page, world)
+      await see(page, 'Demo is not connected')
+    },
+  },
+  'attempt-forgotten': { world: () => new World('ordinary'), view: 'attempt?state=st_gone', then: (page) => see(page, 'This authorization is over') },
+}
