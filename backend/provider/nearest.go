@@ -3,7 +3,7 @@ package provider
 // nearest returns the candidate most like word, or "" when none is close
 // enough to be what was meant: at most one slip in three letters.
 func nearest(word string, candidates []string) string {
-	best, least := "", len(word)/3+1
+	best, least := "", max(1, len(word)/3)
 	for _, c := range candidates {
 		if d := slips(word, c); d > 0 && d <= least && (best == "" || d < least) {
 			best, least = c, d
