@@ -148,7 +148,7 @@ func sayProvider(w io.Writer, p wire.Provider) {
 		fmt.Fprintln(w, "\nScopes:")
 		t := table{}
 		for _, s := range p.Scopes {
-			t = append(t, []string{"  " + s.Name, s.Says})
+			t = append(t, []string{s.Name, s.Says})
 		}
 		t.write(w)
 	}

@@ -67,7 +67,7 @@ func (k *command) keepWatching(ctx context.Context, app *client.Client) error {
 		err := app.Events(inner, func() {
 			now, err := look(inner, app)
 			if err == nil && seen != nil {
-				err = k.print(changes(*seen, now, time.Now().UTC()))
+				err = k.print(changes(*seen, now, time.Now().UTC().Truncate(time.Millisecond)))
 			}
 			if err != nil {
 				failed = err
