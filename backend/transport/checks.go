@@ -13,10 +13,7 @@ import (
 	"keyturn/backend/oauth"
 )
 
-const (
-	donePath = "/oauth/done/"
-	maxQuery = 8 << 10
-)
+const donePath = "/oauth/done/"
 
 // resultID is the last element of a result's address: 128 random bits.
 var resultID = regexp.MustCompile(`^[A-Za-z0-9_-]{22}$`)
@@ -123,10 +120,9 @@ func (c *call) isNavigation() refusal {
 	return none
 }
 
+// isWellFormed reads the query: at most 8 KiB, each parameter once, code or
+// error but not both.
 func (c *call) isWellFormed() refusal {
-	if len(c.query) > maxQuery {
-		return malformed
-	}
 	state, response, err := oauth.ParseAuthorizationResponse(c.query)
 	if err != nil || state == "" {
 		return malformed

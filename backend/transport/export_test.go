@@ -33,6 +33,22 @@ func (l *Loopback) OpenConns() (n int) {
 	return n
 }
 
+// GenuineConns counts those that are never closed to make room.
+func (l *Loopback) GenuineConns() (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, on := range l.listeners {
+		on.mu.Lock()
+		for c := range on.conns {
+			if c.genuine {
+				n++
+			}
+		}
+		on.mu.Unlock()
+	}
+	return n
+}
+
 // Hostile is the payload set X of the injection cases.
 var Hostile = hostile
 

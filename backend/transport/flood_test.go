@@ -43,11 +43,12 @@ func TestTheCapOnConnectionsNeverHitsTheGenuineOne(t *testing.T) {
 		r := start(t)
 		at := r.get(t, r.target()).header.Get("Location")
 		reply := r.gotTheCode(t)
+		eventually(t, "the first connection is gone", func() bool { return r.OpenConns() == 0 })
 		page := r.dial(t)
 		if _, err := io.WriteString(page, request("GET "+at+" HTTP/1.1", "Host: "+r.host)); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(50 * time.Millisecond)
+		eventually(t, "the connection of the page is spared", func() bool { return r.GenuineConns() >= 1 })
 		for range 200 {
 			r.dial(t)
 		}

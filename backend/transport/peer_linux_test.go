@@ -1,8 +1,6 @@
 package transport_test
 
 import (
-	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -11,35 +9,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"keyturn/backend/transport"
 )
-
-// asAnotherUser makes the test binary fetch the URL it holds, and nothing else;
-// asHost is the Host header.
-const (
-	asAnotherUser = "TRANSPORT_TEST_GET"
-	asHost        = "TRANSPORT_TEST_HOST"
-)
-
-func getAndPrint(url string) int {
-	req, err := http.NewRequest(http.MethodGet, url, nil)
-	if err != nil {
-		fmt.Println(err)
-		return 1
-	}
-	req.Host = os.Getenv(asHost)
-	resp, err := noFollow.Do(req)
-	if err != nil {
-		fmt.Println(err)
-		return 1
-	}
-	defer resp.Body.Close()
-	fmt.Println(os.Getuid(), resp.StatusCode)
-	_, _ = io.Copy(os.Stdout, resp.Body)
-	return 0
-}
 
 // getAs fetches a URL as another user.
 func getAs(t *testing.T, uid uint32, url, host string) string {
@@ -177,44 +149,4 @@ func TestAPeerThatCannotBeFoundIsLetIn(t *testing.T) {
 			t.Errorf("unknown user counted %d times", s.UnknownUser)
 		}
 	})
-}
-
-// A socket shows no owner once its program has closed it. Who relies on that
-// to hide would bring a response that nobody could be asked about.
-func TestAPeerThatHangsUpIsNotBelieved(t *testing.T) {
-	hangUps := map[string]func(*net.TCPConn){
-		"close": func(c *net.TCPConn) { c.Close() },
-		"reset": func(c *net.TCPConn) { _ = c.SetLinger(0); c.Close() },
-	}
-	for i := range 2 * len(transport.SourceNames) {
-		source := transport.SourceNames[i/2]
-		name := []string{"close", "reset"}[i%2]
-		hangUp := hangUps[name]
-		t.Run(name+", found by "+source, func(t *testing.T) {
-			transport.UseSource(t, source)
-			l, log := newLoopback(t)
-			delivered := 0
-			for range 15 {
-				r := startOn(t, l, log)
-				c := r.dial(t).(*net.TCPConn)
-				if _, err := io.WriteString(c, request("GET "+r.target()+" HTTP/1.1", "Host: "+r.host)); err != nil {
-					t.Fatal(err)
-				}
-				hangUp(c)
-				time.Sleep(20 * time.Millisecond)
-				select {
-				case e := <-r.Ended:
-					// Only when our own user was seen before it hung up.
-					delivered++
-					e.Reply.Tell(okOutcome)
-				default:
-				}
-				r.Cancel()
-			}
-			if s := l.Stats(); s.UnknownUser != 0 {
-				t.Errorf("%d of 15 were taken for one that cannot be found", s.UnknownUser)
-			}
-			t.Logf("%d of 15 were seen in time", delivered)
-		})
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -27,6 +28,31 @@ func TestMain(m *testing.M) {
 		os.Exit(getAndPrint(asked))
 	}
 	goleak.VerifyTestMain(m)
+}
+
+// asAnotherUser makes the test binary fetch the URL it holds, and nothing else;
+// asHost is the Host header.
+const (
+	asAnotherUser = "TRANSPORT_TEST_GET"
+	asHost        = "TRANSPORT_TEST_HOST"
+)
+
+func getAndPrint(url string) int {
+	req, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	req.Host = os.Getenv(asHost)
+	resp, err := noFollow.Do(req)
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	defer resp.Body.Close()
+	fmt.Println(os.Getuid(), resp.StatusCode)
+	_, _ = io.Copy(os.Stdout, resp.Body)
+	return 0
 }
 
 // journal is a log that can be read while it is written.
