@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"reflect"
@@ -16,10 +17,12 @@ import (
 	"keyturn/backend/text"
 )
 
-// What a provider file may be at most. Aliases are refused altogether: a few
-// lines of them can stand for gigabytes.
+// What a provider file may be at most; the parser takes time that grows with
+// the square of the lines. Aliases are refused altogether: a few lines of them
+// can stand for gigabytes.
 const (
 	maxFile    = 256 << 10
+	maxLines   = 4000
 	maxNesting = 16
 )
 
@@ -29,6 +32,9 @@ func Parse(file string, data []byte) (p Provider, err error) {
 	file = text.Clean(file, 80)
 	if len(data) > maxFile {
 		return Provider{}, fault.New(fault.BadRequest, "%s is larger than 256 KiB. A provider file is a few dozen lines.", file)
+	}
+	if bytes.Count(data, []byte{'\n'})+bytes.Count(data, []byte{'\r'}) > maxLines {
+		return Provider{}, fault.New(fault.BadRequest, "%s has more than %d lines. A provider file is a few dozen lines.", file, maxLines)
 	}
 	if line := deepLine(data); line != 0 {
 		return Provider{}, errAt(file, line, "this is nested too deeply for a provider file")
