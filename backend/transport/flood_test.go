@@ -214,7 +214,7 @@ func BenchmarkGenuineBesideAFlood(b *testing.B) {
 // that shows the outcome, when the provider takes no time at all.
 func BenchmarkCallbackToOutcome(b *testing.B) {
 	l, log := newLoopback(b)
-	l.SetLimits(time.Millisecond, time.Second)
+	l.SetLimits(time.Second, time.Second)
 	for b.Loop() {
 		b.StopTimer()
 		r := startOn(b, l, log)
