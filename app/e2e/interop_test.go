@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"keyturn/app/e2e/rig"
 )
 
 // repo is the root of the repository, seen from this folder.
@@ -62,7 +64,7 @@ func serve(t *testing.T, cmd *exec.Cmd, url string) {
 			t.Logf("%s said:\n%.4000s", cmd.Path, log.String())
 		}
 	})
-	eventually(t, 60*time.Second, url, func() bool {
+	rig.Eventually(t, 60*time.Second, url, func() bool {
 		res, err := http.Get(url)
 		if err == nil {
 			res.Body.Close()
@@ -116,8 +118,8 @@ func TestServersThatAreNotOurs(t *testing.T) {
 			[]string{"--user", "test-user@localhost", "--pass", "verysecure"}, "test-user@zitadel.ch", false},
 	} {
 		t.Run(server.key, func(t *testing.T) {
-			k := start(t, "keyturn-headless")
-			k.json(0, "providers", "register", "--provider-key", server.key, "--issuer", server.issuer,
+			k := rig.Start(t, "keyturn-headless")
+			k.JSON(0, "providers", "register", "--provider-key", server.key, "--issuer", server.issuer,
 				"--scopes", "openid,profile,email,offline_access", "--token-auth-method", server.auth, "--allow-http-loopback")
 			app := []string{"apps", "upsert", "--provider", server.key, "--client-id", server.client}
 			if server.secret == "" {
@@ -129,32 +131,32 @@ func TestServersThatAreNotOurs(t *testing.T) {
 				}
 				app = append(app, "--client-secret-file", file)
 			}
-			k.json(0, app...)
+			k.JSON(0, app...)
 
-			v := k.json(0, "connect", server.key, "--no-browser")
+			v := k.JSON(0, "connect", server.key, "--no-browser")
 			page := chromium(t, v["auth_url"].(string), append(server.login, "--shot", shot(t, "interop-"+server.key+".png"))...)
 			if !strings.Contains(page, server.account) {
 				t.Errorf("the last page does not name %s: %s", server.account, page)
 			}
-			c := k.json(0, "status", server.key)["connections"].([]any)[0].(map[string]any)
+			c := k.JSON(0, "status", server.key)["connections"].([]any)[0].(map[string]any)
 			if c["account"] != server.account || c["status"] != "connected" {
 				t.Fatalf("%v", c)
 			}
-			first := k.json(0, "token", server.key)["token"].(string)
-			if got := k.json(0, "ping", server.key); got["ok"] != true {
+			first := k.JSON(0, "token", server.key)["token"].(string)
+			if got := k.JSON(0, "ping", server.key); got["ok"] != true {
 				t.Errorf("ping: %v", got)
 			}
 			if server.short && c["has_refresh_token"] == true {
 				time.Sleep(4 * time.Second)
-				second := k.json(0, "token", server.key)["token"].(string)
+				second := k.JSON(0, "token", server.key)["token"].(string)
 				if second == first {
 					t.Error("an expired token was handed out again")
 				}
-				if got := k.json(0, "ping", server.key); got["ok"] != true {
+				if got := k.JSON(0, "ping", server.key); got["ok"] != true {
 					t.Errorf("ping after refresh: %v", got)
 				}
 			}
-			if got := k.json(0, "disconnect", server.key); got["revoked"] != true {
+			if got := k.JSON(0, "disconnect", server.key); got["revoked"] != true {
 				t.Errorf("disconnect: %v", got)
 			}
 		})
@@ -164,26 +166,26 @@ func TestServersThatAreNotOurs(t *testing.T) {
 // TestARealBrowserSeesTheDemo is the journey of the tray with chromium as the
 // browser: the consent page is clicked, the last page is looked at.
 func TestARealBrowserSeesTheDemo(t *testing.T) {
-	d := newDesk(t, true)
-	k := start(t, "keyturn-headless", "DBUS_SESSION_BUS_ADDRESS="+d.addr)
-	tr := d.tray()
-	tr.click("Connect", "Demo")
-	page := chromium(t, k.opened(1), "--shot", shot(t, "page-connected.png"))
-	c := k.json(0, "status")["connections"].([]any)[0].(map[string]any)
+	d := rig.NewDesk(t, true)
+	k := rig.Start(t, "keyturn-headless", "DBUS_SESSION_BUS_ADDRESS="+d.Addr)
+	tr := d.Tray()
+	tr.Click("Connect", "Demo")
+	page := chromium(t, k.Opened(1), "--shot", shot(t, "page-connected.png"))
+	c := k.JSON(0, "status")["connections"].([]any)[0].(map[string]any)
 	account := c["account"].(string)
 	if !strings.Contains(page, account) {
 		t.Errorf("the page does not name %s: %s", account, page)
 	}
-	d.note("connected as " + account)
-	tr.wait(account)
+	d.Note("connected as " + account)
+	tr.Wait(account)
 
-	tr.click("Connect", "Demo")
-	page = chromium(t, k.opened(2), "--click", "^deny", "--dark", "--shot", shot(t, "page-denied-dark.png"))
+	tr.Click("Connect", "Demo")
+	page = chromium(t, k.Opened(2), "--click", "^deny", "--dark", "--shot", shot(t, "page-denied-dark.png"))
 	if strings.Contains(page, account) {
 		t.Errorf("the page after Deny names an account: %s", page)
 	}
-	d.note("was not connected")
-	if got := k.json(0, "status")["connections"].([]any); len(got) != 1 {
+	d.Note("was not connected")
+	if got := k.JSON(0, "status")["connections"].([]any); len(got) != 1 {
 		t.Errorf("saying no again cost the connection: %v", got)
 	}
 }

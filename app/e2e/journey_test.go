@@ -8,55 +8,57 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"keyturn/app/e2e/rig"
 )
 
 // TestTheTrayTellsTheTruth clicks Connect in the real menu and sees tab, tray,
 // notification, status and token agree.
 func TestTheTrayTellsTheTruth(t *testing.T) {
-	d := newDesk(t, true)
-	k := start(t, "keyturn-headless", "DBUS_SESSION_BUS_ADDRESS="+d.addr)
-	tr := d.tray()
-	tr.wait("Nothing connected yet")
+	d := rig.NewDesk(t, true)
+	k := rig.Start(t, "keyturn-headless", "DBUS_SESSION_BUS_ADDRESS="+d.Addr)
+	tr := d.Tray()
+	tr.Wait("Nothing connected yet")
 
 	// Deny: the page, the notification and the menu say so; nothing is kept.
-	tr.click("Connect", "Demo")
-	page, _ := newPerson(t).answer(k.opened(1), map[string]string{"decision": "deny"})
+	tr.Click("Connect", "Demo")
+	page, _ := rig.NewPerson(t).Answer(k.Opened(1), map[string]string{"answer": "deny"})
 	if !strings.Contains(page, "not") || strings.Contains(page, "You can close this tab. Connected") {
 		t.Errorf("the page after Deny:\n%s", page)
 	}
-	d.note("was not connected")
-	tr.waitGone("waiting for you")
-	if got := k.json(0, "status"); len(got["connections"].([]any)) != 0 {
+	d.Note("was not connected")
+	tr.WaitGone("waiting for you")
+	if got := k.JSON(0, "status"); len(got["connections"].([]any)) != 0 {
 		t.Errorf("a denied attempt left a connection: %v", got)
 	}
 
 	// A wrong state first: a stranger changes nothing. Then the genuine one.
-	tr.click("Connect", "Demo")
-	authURL := k.opened(2)
-	tr.wait("Demo", "Copy link")
-	tr.wait("waiting for you")
+	tr.Click("Connect", "Demo")
+	authURL := k.Opened(2)
+	tr.Wait("Demo", "Copy link")
+	tr.Wait("waiting for you")
 	strangers(t, authURL)
-	page, final := newPerson(t).answer(authURL, map[string]string{"decision": "allow", "account": "ada"})
+	page, final := rig.NewPerson(t).Answer(authURL, map[string]string{"answer": "allow", "account": "ada"})
 	if final.RawQuery != "" || !strings.HasPrefix(final.Path, "/oauth/done/") {
 		t.Errorf("the last page is at %s", final)
 	}
 	if !strings.Contains(page, "ada@") {
 		t.Errorf("the page does not say who is connected:\n%s", page)
 	}
-	n := d.note("connected as")
+	n := d.Note("connected as")
 	if !strings.Contains(n.Title, "ada@") {
 		t.Errorf("the notification names nobody: %q", n.Title)
 	}
-	tr.wait("ada@", "Disconnect")
-	status := k.json(0, "status")
+	tr.Wait("ada@", "Disconnect")
+	status := k.JSON(0, "status")
 	first := status["connections"].([]any)[0].(map[string]any)
 	if first["status"] != "connected" || !strings.Contains(page, first["account"].(string)) || !strings.Contains(n.Title, first["account"].(string)) {
 		t.Errorf("status, page and notification disagree: %v / %q", first, n.Title)
 	}
 
-	token := k.cli("token", "demo")
+	token := k.CLI("token", "demo")
 	req, _ := http.NewRequest("GET", "http://127.0.0.1:27420/userinfo", nil)
-	req.Header.Set("Authorization", "Bearer "+strings.TrimSuffix(token.stdout, "\n"))
+	req.Header.Set("Authorization", "Bearer "+strings.TrimSuffix(token.Stdout, "\n"))
 	res, err := http.DefaultClient.Do(req)
 	if err != nil || res.StatusCode != 200 {
 		t.Fatalf("the token does not work: %v %v", res, err)
@@ -64,10 +66,10 @@ func TestTheTrayTellsTheTruth(t *testing.T) {
 	res.Body.Close()
 
 	// Cancel from the menu ends the attempt; its link leads nowhere any more.
-	tr.click("Connect", "Demo")
-	late := k.opened(3)
-	tr.click("waiting for you", "Cancel")
-	tr.waitGone("waiting for you")
+	tr.Click("Connect", "Demo")
+	late := k.Opened(3)
+	tr.Click("waiting for you", "Cancel")
+	tr.WaitGone("waiting for you")
 	callback := callbackOf(t, late, "code=whatever")
 	if res, err := http.Get(callback); err == nil {
 		res.Body.Close()
@@ -77,14 +79,14 @@ func TestTheTrayTellsTheTruth(t *testing.T) {
 	}
 
 	// Disconnect from the menu: the token is dead at the provider too.
-	tr.click("ada@", "Disconnect")
-	tr.waitGone("ada@")
-	if r := k.cli("token", "demo"); r.code != 1 {
+	tr.Click("ada@", "Disconnect")
+	tr.WaitGone("ada@")
+	if r := k.CLI("token", "demo"); r.Code != 1 {
 		t.Errorf("token after disconnect: %+v", r)
 	}
 
-	tr.click("Quit")
-	k.wait(6 * time.Second)
+	tr.Click("Quit")
+	k.Wait(6 * time.Second)
 }
 
 // strangers sends what is not the genuine response to the callback of an
@@ -120,25 +122,25 @@ func callbackOf(t *testing.T, authURL, more string) string {
 // most: two command line processes start flows and exit; both callbacks find
 // the process that waits.
 func TestCallbacksFindTheirFlowAfterTheCommandsEnded(t *testing.T) {
-	k := start(t, "keyturn-headless")
-	first := k.json(0, "connect", "demo", "--no-browser", "--account", "ada")
-	second := k.json(0, "connect", "demo", "--no-browser", "--account", "grace")
+	k := rig.Start(t, "keyturn-headless")
+	first := k.JSON(0, "connect", "demo", "--no-browser", "--account", "ada")
+	second := k.JSON(0, "connect", "demo", "--no-browser", "--account", "grace")
 	if first["state"] == second["state"] || first["deferred"] != true {
 		t.Fatalf("%v\n%v", first, second)
 	}
-	newPerson(t).answer(second["auth_url"].(string), map[string]string{"decision": "allow", "account": "grace"})
-	newPerson(t).answer(first["auth_url"].(string), map[string]string{"decision": "allow", "account": "ada"})
+	rig.NewPerson(t).Answer(second["auth_url"].(string), map[string]string{"answer": "allow", "account": "grace"})
+	rig.NewPerson(t).Answer(first["auth_url"].(string), map[string]string{"answer": "allow", "account": "ada"})
 	var accounts []string
-	for _, c := range k.json(0, "status", "demo")["connections"].([]any) {
+	for _, c := range k.JSON(0, "status", "demo")["connections"].([]any) {
 		accounts = append(accounts, c.(map[string]any)["account"].(string))
 	}
 	if len(accounts) != 2 {
 		t.Fatalf("connected: %v", accounts)
 	}
-	if got := k.json(1, "token", "demo"); got["code"] != "ambiguous" {
+	if got := k.JSON(1, "token", "demo"); got["code"] != "ambiguous" {
 		t.Errorf("token with two accounts: %v", got)
 	}
-	if got := k.json(0, "token", "demo", "--account", accounts[0]); got["token"] == "" {
+	if got := k.JSON(0, "token", "demo", "--account", accounts[0]); got["token"] == "" {
 		t.Errorf("%v", got)
 	}
 }
@@ -146,25 +148,24 @@ func TestCallbacksFindTheirFlowAfterTheCommandsEnded(t *testing.T) {
 // TestKillAtAnyMomentAndTheNextStartKnows kills the program with a connection
 // and with an attempt in progress.
 func TestKillAtAnyMomentAndTheNextStartKnows(t *testing.T) {
-	k := start(t, "keyturn-headless")
-	v := k.json(0, "connect", "demo", "--no-browser")
-	newPerson(t).answer(v["auth_url"].(string), map[string]string{"decision": "allow", "account": "ada"})
-	pending := k.json(0, "connect", "demo", "--no-browser", "--account", "grace")
-	_ = k.cmd.Process.Kill()
-	_ = k.cmd.Wait()
+	k := rig.Start(t, "keyturn-headless")
+	v := k.JSON(0, "connect", "demo", "--no-browser")
+	rig.NewPerson(t).Answer(v["auth_url"].(string), map[string]string{"answer": "allow", "account": "ada"})
+	pending := k.JSON(0, "connect", "demo", "--no-browser", "--account", "grace")
+	k.Kill()
 
-	if got := k.json(1, "status"); got["code"] != "unreachable" {
+	if got := k.JSON(1, "status"); got["code"] != "unreachable" {
 		t.Errorf("without the program: %v", got)
 	}
-	k.run("keyturn-headless")
-	got := k.json(0, "status")["connections"].([]any)
+	k.Run("keyturn-headless")
+	got := k.JSON(0, "status")["connections"].([]any)
 	if len(got) != 1 || got[0].(map[string]any)["status"] != "connected" {
 		t.Fatalf("after a kill: %v", got)
 	}
-	if r := k.cli("token", "demo"); r.code != 0 || len(r.stdout) < 10 {
+	if r := k.CLI("token", "demo"); r.Code != 0 || len(r.Stdout) < 10 {
 		t.Errorf("token after a kill: %+v", r)
 	}
-	if got := k.json(1, "cancel", pending["state"].(string)); got["code"] != "state_unknown" {
+	if got := k.JSON(1, "cancel", pending["state"].(string)); got["code"] != "state_unknown" {
 		t.Errorf("an attempt survived the kill: %v", got)
 	}
 }
@@ -176,21 +177,21 @@ func TestAnAttemptExpiresByItsOwnTimer(t *testing.T) {
 		t.Skip("takes five minutes")
 	}
 	t.Parallel()
-	d := newDesk(t, true)
-	k := start(t, "keyturn-headless", "DBUS_SESSION_BUS_ADDRESS="+d.addr)
-	tr := d.tray()
-	tr.click("Connect", "Demo")
-	authURL := k.opened(1)
-	tr.wait("waiting for you")
+	d := rig.NewDesk(t, true)
+	k := rig.Start(t, "keyturn-headless", "DBUS_SESSION_BUS_ADDRESS="+d.Addr)
+	tr := d.Tray()
+	tr.Click("Connect", "Demo")
+	authURL := k.Opened(1)
+	tr.Wait("waiting for you")
 	begun := time.Now()
-	eventually(t, 6*time.Minute, "the attempt to expire", func() bool {
-		_, waiting := find(tr.lines(), "waiting for you")
+	rig.Eventually(t, 6*time.Minute, "the attempt to expire", func() bool {
+		_, waiting := rig.Find(tr.Lines(), "waiting for you")
 		return !waiting
 	})
 	if took := time.Since(begun); took < 4*time.Minute+50*time.Second || took > 5*time.Minute+15*time.Second {
 		t.Errorf("expired after %v", took)
 	}
-	d.note("was not connected")
+	d.Note("was not connected")
 	if res, err := http.Get(callbackOf(t, authURL, "code=late")); err == nil {
 		res.Body.Close()
 		if res.StatusCode < 400 {

@@ -19,15 +19,16 @@ const { values: option, positionals } = parseArgs({
   options: {
     user: { type: 'string', default: 'ada' },
     pass: { type: 'string', default: 'secret' },
-    click: { type: 'string', default: 'allow|authorize|approve|accept|sign.?in|log.?in|continue|next|submit' },
+    click: { type: 'string' },
     shot: { type: 'string' },
     dark: { type: 'boolean', default: false },
   },
 })
 const start = positionals[0]
 const home = new URL(new URL(start).searchParams.get('redirect_uri')).origin
-const wanted = new RegExp(option.click, 'i')
-const never = /^(deny|cancel|reject|back|abort)|forgot|register|sign.?up|another/i
+const wanted = new RegExp(option.click ?? 'allow|authorize|approve|accept|sign.?in|log.?in|continue|next|submit', 'i')
+// What is not pressed unless --click asks for it.
+const never = option.click ? /^$/ : /^(deny|cancel|reject|back|abort)|forgot|register|sign.?up|another/i
 
 const profile = mkdtempSync(join(tmpdir(), 'person-'))
 const browser = await chromium.launchPersistentContext(profile, {
@@ -80,7 +81,7 @@ async function fillIn(page) {
 async function press(page) {
   for (const button of await page.locator('button:visible, input[type=submit]:visible').all()) {
     const label = ((await button.innerText()) || (await button.getAttribute('value')) || '').trim()
-    if (wanted.test(label) && !(never.test(label) && !never.test(option.click))) {
+    if (wanted.test(label) && !never.test(label)) {
       await button.click()
       return
     }

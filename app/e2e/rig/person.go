@@ -1,6 +1,6 @@
-//go:build e2e && linux
+//go:build linux
 
-package e2e
+package rig
 
 import (
 	"html"
@@ -14,16 +14,17 @@ import (
 	"time"
 )
 
-// person plays the user's browser without one: it reads the consent page,
+// Person plays the user's browser without one: it reads the consent page,
 // fills in the form and follows redirects to the last page.
-type person struct {
-	t      *testing.T
+type Person struct {
+	t      testing.TB
 	client *http.Client
 }
 
-func newPerson(t *testing.T) *person {
+// NewPerson returns somebody who has been nowhere yet.
+func NewPerson(t testing.TB) *Person {
 	jar, _ := cookiejar.New(nil)
-	return &person{t, &http.Client{Jar: jar, Timeout: 10 * time.Second}}
+	return &Person{t, &http.Client{Jar: jar, Timeout: 10 * time.Second}}
 }
 
 var (
@@ -32,9 +33,16 @@ var (
 	attribute  = regexp.MustCompile(`([a-z]+)="([^"]*)"`)
 )
 
-// answer opens the authorization URL and submits its form with the values
+// Answer opens the authorization URL and submits its form with the values
 // chosen on top of what the page has preselected. It returns the last page.
-func (p *person) answer(authURL string, chosen map[string]string) (page string, final *url.URL) {
+func (p *Person) Answer(authURL string, chosen map[string]string) (page string, final *url.URL) {
+	p.t.Helper()
+	return p.Follow(p.Consent(authURL, chosen))
+}
+
+// Consent answers the consent page and stops there: it returns the callback
+// that the browser would follow next.
+func (p *Person) Consent(authURL string, chosen map[string]string) (callback string) {
 	p.t.Helper()
 	res, err := p.client.Get(authURL)
 	if err != nil {
@@ -64,28 +72,38 @@ func (p *person) answer(authURL string, chosen map[string]string) (page string, 
 	for name, value := range chosen {
 		values.Set(name, value)
 	}
-	res, err = p.client.PostForm(target.String(), values)
+	stay := *p.client
+	stay.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	res, err = stay.PostForm(target.String(), values)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return p.read(res)
+	body, _ = io.ReadAll(res.Body)
+	res.Body.Close()
+	next, err := res.Location()
+	if err != nil {
+		p.t.Fatalf("the consent page led nowhere (status %d):\n%s", res.StatusCode, body)
+	}
+	return next.String()
 }
 
-// read returns the last page; one that says that it is not done yet is
-// reloaded, as its refresh header tells a browser to.
-func (p *person) read(res *http.Response) (string, *url.URL) {
+// Follow opens a callback and returns the last page; one that says that it is
+// not done yet is reloaded, as its refresh header tells a browser to.
+func (p *Person) Follow(callback string) (page string, final *url.URL) {
 	p.t.Helper()
+	next := callback
 	for range 20 {
+		res, err := p.client.Get(next)
+		if err != nil {
+			p.t.Fatal(err)
+		}
 		body, _ := io.ReadAll(res.Body)
 		res.Body.Close()
 		if !strings.Contains(string(body), `http-equiv="refresh"`) && res.Header.Get("Refresh") == "" {
 			return string(body), res.Request.URL
 		}
+		next = res.Request.URL.String()
 		time.Sleep(300 * time.Millisecond)
-		var err error
-		if res, err = p.client.Get(res.Request.URL.String()); err != nil {
-			p.t.Fatal(err)
-		}
 	}
 	p.t.Fatal("the page never came to an end")
 	return "", nil
