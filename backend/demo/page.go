@@ -112,7 +112,7 @@ func write(w http.ResponseWriter, status int, p page, formTo string) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", strings.Join([]string{
-		"default-src 'none'", "style-src " + style, "form-action " + form, "base-uri 'none'", "frame-ancestors 'none'",
+		"default-src 'none'", "img-src data:", "style-src " + style, "form-action " + form, "base-uri 'none'", "frame-ancestors 'none'",
 	}, "; "))
 	h.Set("X-Frame-Options", "DENY")
 	w.WriteHeader(status)

@@ -86,6 +86,8 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		clientID, secret = user, q.Form.Get("token")+q.Form.Get("access_token")
+	case "open":
+		secret = q.Form.Get("token")
 	default:
 		if q.Method != http.MethodPost {
 			w.Header().Set("Allow", "POST")

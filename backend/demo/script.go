@@ -51,7 +51,8 @@ type Quirks struct {
 	JSONBody         bool   // the token endpoint takes JSON instead of a form
 	RefreshElsewhere bool   // refresh works at /refresh only
 	ScopeParam       string // authorization requests carry scopes under this name
-	ScopeSeparator   string // between scopes, asked and granted; "" means a space
+	ScopeSeparator   string // between scopes; "" means a space
+	GrantedSeparator string // between granted scopes; "" means ScopeSeparator
 
 	Root           string // token answers are nested under this name
 	OKField        string // answers have this boolean; errors come with status 200
@@ -67,6 +68,7 @@ type Quirks struct {
 	NoPKCE         bool   // metadata does not mention PKCE, which is needed nevertheless
 	// Revoke is how revocation works: "" RFC 7009; "bearer" with the token
 	// itself as authorization and no body; "json" with the token in a JSON
-	// body under token or access_token, and Basic authentication.
+	// body under token or access_token, and Basic authentication; "open"
+	// without authentication.
 	Revoke string
 }

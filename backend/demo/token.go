@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -210,12 +211,7 @@ func (s *Server) broken(err error) *refusal {
 	return &refusal{code: "server_error", description: "The server cannot keep what it grants.", status: http.StatusServiceUnavailable}
 }
 
-func (s *Server) separator() string {
-	if s.opts.Quirks.ScopeSeparator != "" {
-		return s.opts.Quirks.ScopeSeparator
-	}
-	return " "
-}
+func (s *Server) separator() string { return cmp.Or(s.opts.Quirks.ScopeSeparator, " ") }
 
 // writeTokens writes a token response (RFC 6749 section 5.1), with its quirks.
 func (s *Server) writeTokens(w http.ResponseWriter, t tokens) {
@@ -238,7 +234,7 @@ func (s *Server) writeTokens(w http.ResponseWriter, t tokens) {
 		body["id_token"] = t.id
 	}
 	if !quirks.NoScope {
-		body["scope"] = strings.Join(t.scopes, s.separator())
+		body["scope"] = strings.Join(t.scopes, cmp.Or(quirks.GrantedSeparator, s.separator()))
 	}
 	if seconds := int(t.expiresIn / time.Second); quirks.ExpiryAsString {
 		body["expires_in"] = strconv.Itoa(seconds)
