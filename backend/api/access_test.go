@@ -157,7 +157,7 @@ func TestNothingIsOnTheMuxThatIsNotInTheTable(t *testing.T) {
 		}
 		for _, p := range api.Principals() {
 			rec := httptest.NewRecorder()
-			w.Door(p).ServeHTTP(rec, httptest.NewRequest("GET", "/v1/debug", nil))
+			w.Door(p).ServeHTTP(rec, httptest.NewRequestWithContext(ended(), "GET", "/v1/debug", nil))
 			if rec.Code != http.StatusNotFound {
 				t.Errorf("%v: %d", p, rec.Code)
 			}
@@ -166,7 +166,7 @@ func TestNothingIsOnTheMuxThatIsNotInTheTable(t *testing.T) {
 	t.Run("RP-07 huma's own routes are off", func(t *testing.T) {
 		for _, path := range []string{"/docs", "/openapi.json", "/openapi.yaml", "/openapi-3.0.json", "/schemas/Token.json", "/schemas/token", "/debug/pprof/", "/debug/vars", "/"} {
 			rec := httptest.NewRecorder()
-			w.Door(api.Local).ServeHTTP(rec, httptest.NewRequest("GET", path, nil))
+			w.Door(api.Local).ServeHTTP(rec, httptest.NewRequestWithContext(ended(), "GET", path, nil))
 			if rec.Code != http.StatusNotFound {
 				t.Errorf("%s: %d", path, rec.Code)
 			}
@@ -202,7 +202,7 @@ func TestTheGatewayMayCallNothing(t *testing.T) {
 	w := newWorld(t, setup{})
 	for _, p := range []api.Principal{api.Gateway, api.Principals()[0], 77} {
 		for _, row := range api.Table() {
-			r := httptest.NewRequest(row.Method, concrete(row.Path), nil)
+			r := httptest.NewRequestWithContext(ended(), row.Method, concrete(row.Path), nil)
 			if answer := checked(t, w.Server, p, r); answer.StatusCode != http.StatusForbidden {
 				t.Errorf("RP-05, RP-10 %v %s %s: %d, want 403", p, row.Method, row.Path, answer.StatusCode)
 			}
@@ -235,7 +235,7 @@ func TestOtherSpellingsOfAPathDoNotExist(t *testing.T) {
 		t.Run("RP-08 "+name, func(t *testing.T) {
 			for _, row := range api.Table() {
 				for _, p := range api.Principals() {
-					r := httptest.NewRequest(row.Method, "http://keyturn"+spelled(concrete(row.Path)), nil)
+					r := httptest.NewRequestWithContext(ended(), row.Method, "http://keyturn"+spelled(concrete(row.Path)), nil)
 					answer := checked(t, w.Server, p, r)
 					if answer.StatusCode != http.StatusNotFound || answer.Header.Get("Location") != "" {
 						t.Errorf("%v %s: %d %s", p, r.URL, answer.StatusCode, answer.Header.Get("Location"))
@@ -246,7 +246,7 @@ func TestOtherSpellingsOfAPathDoNotExist(t *testing.T) {
 	}
 	t.Run("E20 ids", func(t *testing.T) {
 		for _, id := range []string{"..%2f..%2fx", "%2e%2e", "a.b", "Ä", "x%00", strings.Repeat("a", 65), "{id}"} {
-			r := httptest.NewRequest("GET", "http://keyturn/v1/connections/"+id, nil)
+			r := httptest.NewRequestWithContext(ended(), "GET", "http://keyturn/v1/connections/"+id, nil)
 			if answer := checked(t, w.Server, api.Local, r); answer.StatusCode != http.StatusNotFound {
 				t.Errorf("%s: %d", id, answer.StatusCode)
 			}
@@ -267,7 +267,7 @@ func TestMethodsAreExact(t *testing.T) {
 			}
 			for _, p := range []api.Principal{api.Local, api.Window} {
 				rec := httptest.NewRecorder()
-				w.Door(p).ServeHTTP(rec, httptest.NewRequest(method, concrete(path), nil))
+				w.Door(p).ServeHTTP(rec, httptest.NewRequestWithContext(ended(), method, concrete(path), nil))
 				if rec.Code != http.StatusMethodNotAllowed || rec.Header().Get("Allow") != strings.Join(methods, ", ") {
 					t.Errorf("TK-02 %v %s %s: %d, Allow %q", p, method, path, rec.Code, rec.Header().Get("Allow"))
 				}
@@ -303,7 +303,7 @@ func TestTheDocumentIsTheTable(t *testing.T) {
 	if documented != len(api.Table()) {
 		t.Errorf("%d operations are documented, the table has %d", documented, len(api.Table()))
 	}
-	answer := checked(t, w.Server, api.Local, httptest.NewRequest("GET", "/v1/openapi.json", nil))
+	answer := checked(t, w.Server, api.Local, httptest.NewRequestWithContext(ended(), "GET", "/v1/openapi.json", nil))
 	if served, _ := io.ReadAll(answer.Body); !bytes.Equal(served, w.OpenAPI()) {
 		t.Error("what is served is not what is checked in")
 	}

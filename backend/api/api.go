@@ -97,12 +97,14 @@ func build(opts Options, table []route) *Server {
 			panic(fmt.Sprintf("api: %s %s does not say who may call it", r.method, r.path))
 		}
 		op := huma.Operation{
-			OperationID:     r.name,
-			Method:          r.method,
-			Path:            r.path,
-			Summary:         r.summary,
-			Responses:       map[string]*huma.Response{},
-			BodyReadTimeout: -1, // the door has read the body
+			OperationID: r.name,
+			Method:      r.method,
+			Path:        r.path,
+			Summary:     r.summary,
+			Responses:   map[string]*huma.Response{},
+			// The door has read the body. A deadline from huma would now end
+			// slow work: net/http is reading on, to notice who hangs up.
+			BodyReadTimeout: -1,
 			Extensions:      map[string]any{"x-access": r.access.names()},
 		}
 		r.register(s, api, &op)

@@ -53,7 +53,8 @@ func (s *Server) Door(p Principal) http.Handler {
 // order of its checks is path, method, access, query, size.
 func (s *Server) admit(p Principal, w http.ResponseWriter, r *http.Request) (row, []byte, *problem) {
 	// A body that is refused unread is discarded by net/http when the answer
-	// is out; a sender that never finishes must not hold it up.
+	// is out; a sender that never finishes must not hold it up. net/http takes
+	// the deadline away when it has seen the end of the body.
 	hasBody := r.Body != nil && r.Body != http.NoBody
 	if hasBody {
 		http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
@@ -84,9 +85,6 @@ func (s *Server) admit(p Principal, w http.ResponseWriter, r *http.Request) (row
 	if refused != nil {
 		return row{}, nil, refused
 	}
-	// The deadline would otherwise end the request's context in the middle of
-	// slow work: net/http goes on reading, to notice a caller that hangs up.
-	http.NewResponseController(w).SetReadDeadline(time.Time{})
 	return found, body, nil
 }
 

@@ -125,23 +125,28 @@ func expired() orchestrator.Record {
 	return r
 }
 
-// The deadline of the body must be gone when the handler works: net/http goes
-// on reading, and would end the request when it passes.
+// A deadline that is still there when the handler works would end it: net/http
+// goes on reading, to notice a caller that hangs up.
 func TestSlowWorkOutlastsTheDeadlineOfTheBody(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{connections: []orchestrator.Record{expired()}, providers: slowProvider(14 * time.Second)})
-		p, stop := servePipes(t, w)
-		c := p.dial(t)
-		send(c, "POST /v1/token HTTP/1.1", "Host: k", "Content-Type: application/json", "Content-Length: 19", "", `{"provider":"demo"}`)
-		answer, err := http.ReadResponse(bufio.NewReader(c), nil)
-		must(t, err)
-		body, _ := io.ReadAll(answer.Body)
-		if answer.StatusCode != 200 || !strings.Contains(string(body), "AT-renewed") {
-			t.Errorf("%s %s", answer.Status, body)
-		}
-		c.Close()
-		must(t, stop())
-	})
+	for path, body := range map[string]string{
+		"/v1/token":                           `{"provider":"demo"}`,
+		"/v1/connections/" + adaID + "/token": `{"scopes":[]}`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, setup{connections: []orchestrator.Record{expired()}, providers: slowProvider(14 * time.Second)})
+			p, stop := servePipes(t, w)
+			c := p.dial(t)
+			send(c, "POST "+path+" HTTP/1.1", "Host: k", "Content-Type: application/json", fmt.Sprint("Content-Length: ", len(body)), "", body)
+			answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+			must(t, err)
+			said, _ := io.ReadAll(answer.Body)
+			if answer.StatusCode != 200 || !strings.Contains(string(said), "AT-renewed") {
+				t.Errorf("%s: %s %s", path, answer.Status, said)
+			}
+			c.Close()
+			must(t, stop())
+		})
+	}
 }
 
 func TestACallerThatHangsUpDoesNotStopTheRefresh(t *testing.T) {

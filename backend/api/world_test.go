@@ -153,7 +153,7 @@ func clientOf(t testing.TB, path string) *http.Client {
 		return socket.Dial(ctx, path)
 	}}
 	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr}
+	return &http.Client{Transport: tr, Timeout: 10 * time.Second}
 }
 
 // logBuffer keeps what was logged.
