@@ -15,6 +15,7 @@ import (
 // The result codes of SQLite (https://www.sqlite.org/rescode.html) that have a
 // meaning for people. The low byte is the primary code.
 const (
+	sqliteError      = 1 // of our own statements: the tables are not as we made them
 	sqliteBusy       = 5
 	sqliteReadOnly   = 8
 	sqliteCorrupt    = 11
@@ -57,7 +58,7 @@ func sqliteFailure(err *sqlite.Error, path string) error {
 		return fault.Wrap(err, fault.DiskFull, "The disk that holds %q is full. Free some space and try again.", path)
 	case sqliteReadOnly, sqliteCannotOpen:
 		return fault.Wrap(err, fault.DiskFull, "Keyturn cannot write to %q: the file or its folder is read-only. Make it writable, or set KEYTURN_HOME to another folder.", path)
-	case sqliteCorrupt, sqliteNotADB:
+	case sqliteError, sqliteCorrupt, sqliteNotADB:
 		return fault.Wrap(err, fault.StoreDamaged, "%s", damagedMessage(path, "is damaged"))
 	case sqliteBusy:
 		return fault.Wrap(err, fault.StoreLocked, "Another program is using %q. Close it and try again.", path)

@@ -99,8 +99,8 @@ func (r *keyring) call(ask func() (string, error)) (string, error) {
 			if p := recover(); p != nil {
 				a = answer{err: fault.Wrap(fmt.Errorf("keyring: %v", p), fault.StoreLocked, "The keyring gave an answer that makes no sense. Restart it, or %s", howToChoose)}
 			}
+			<-r.slot // before the answer: whoever gets it may ask again at once
 			answered <- a
-			<-r.slot
 		}()
 		ctx, cancel := context.WithTimeout(context.Background(), keyringPatience)
 		defer cancel()

@@ -93,7 +93,7 @@ func (p *passphrase) read() ([]byte, error) {
 	case p.ask == nil:
 		return nil, fault.New(fault.StoreLocked, "Nobody is there to type the passphrase. Set KEYTURN_PASSPHRASE_FILE to a file that holds it and start Keyturn again.")
 	case p.asked >= maxAsked:
-		return nil, fault.New(fault.StoreLocked, "The passphrase was asked for %d times. Start Keyturn again to be asked once more.", maxAsked)
+		return nil, fault.New(fault.StoreLocked, "Keyturn does not ask for the passphrase any more. Start it again to be asked, or set KEYTURN_PASSPHRASE_FILE to a file that holds the passphrase.")
 	}
 	p.asked++
 	words, err := p.ask()

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/subtle"
 	"encoding/base64"
@@ -90,7 +91,7 @@ func matching(n note, chosen string) error {
 // sealed nothing yet, the note it is to keep. A key is never made for a store
 // that needs another one.
 func unlock(p protector, n note, empty bool) (*key, *note, error) {
-	if n.Protector != "" {
+	if n.Protector != "" || !empty {
 		err := matching(n, p.name())
 		var k *key
 		if err == nil {
@@ -141,8 +142,9 @@ func encodeKey(k *key) string { return base64.StdEncoding.EncodeToString(k[:]) }
 
 // decodeKey reads what encodeKey wrote; a final line break is accepted.
 func decodeKey(text []byte) (*key, bool) {
-	if n := len(text); n > 0 && text[n-1] == '\n' {
-		text = text[:n-1]
+	text = bytes.TrimSuffix(text, []byte("\n"))
+	if len(text) != base64.StdEncoding.EncodedLen(keySize) {
+		return nil, false // the decoder passes over line breaks
 	}
 	raw, err := base64.StdEncoding.Strict().DecodeString(string(text))
 	if err != nil || len(raw) != keySize {

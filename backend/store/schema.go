@@ -90,8 +90,8 @@ func openDatabase(ctx context.Context, dir string) (*sql.DB, error) {
 		}
 	}
 	db := connect(path, "rw",
-		"busy_timeout(2000)",
-		"locking_mode(EXCLUSIVE)", // nobody else writes; no shared memory file
+		"busy_timeout(1000)",
+		"locking_mode(EXCLUSIVE)", // nobody else reads or writes meanwhile
 		"journal_mode(WAL)",
 		"synchronous(FULL)", // a save that returned survives a power cut
 		"secure_delete(ON)",
@@ -142,37 +142,38 @@ func createDatabase(ctx context.Context, path string) error {
 		}
 	}
 	temp := path + ".new"
-	for _, left := range []string{temp, temp + "-journal", temp + "-wal", temp + "-shm"} {
-		if err := os.Remove(left); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return failure(err, path)
-		}
-	}
-	f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return failure(err, path)
-	}
-	if err := f.Close(); err != nil {
-		return failure(err, path)
-	}
-	db := connect(temp, "rw", "synchronous(FULL)", "temp_store(MEMORY)")
-	_, err = db.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id=%d", applicationID))
-	if err == nil {
-		err = migrate(ctx, db, path)
+	err := os.Remove(temp) // what a crash left
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = buildDatabase(ctx, temp)
 	}
 	if err == nil {
-		_, err = db.ExecContext(ctx, "PRAGMA journal_mode=WAL")
+		err = os.Rename(temp, path)
 	}
-	err = errors.Join(err, db.Close())
 	if err == nil {
-		if err = os.Rename(temp, path); err == nil {
-			err = syncFolder(filepath.Dir(path))
-		}
+		err = syncFolder(filepath.Dir(path))
 	}
 	if err != nil {
 		_ = os.Remove(temp)
-		return failure(err, path)
 	}
-	return nil
+	return failure(err, path)
+}
+
+// buildDatabase makes an empty database at temp, where nobody looks for one:
+// it has to be on the disk once, at the end.
+func buildDatabase(ctx context.Context, temp string) error {
+	f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	db := connect(temp, "rw", "journal_mode(MEMORY)", "synchronous(OFF)", "temp_store(MEMORY)", fmt.Sprintf("application_id(%d)", applicationID))
+	if err = migrate(ctx, db, temp); err == nil {
+		_, err = db.ExecContext(ctx, "PRAGMA journal_mode=WAL")
+	}
+	if err = errors.Join(err, db.Close()); err != nil {
+		return err
+	}
+	return f.Sync()
 }
 
 // checkHeader reads the first hundred bytes (SQLite file format section 1.3)
@@ -207,7 +208,7 @@ func checkFormat(path string, format int) error {
 
 // inspect checks the database and its log without writing.
 func inspect(ctx context.Context, path string) error {
-	db := connect(path, "ro", "busy_timeout(2000)", "trusted_schema(OFF)", "cache_size(-256)")
+	db := connect(path, "ro", "busy_timeout(1000)", "trusted_schema(OFF)", "cache_size(-256)")
 	err := quickCheck(ctx, db, path)
 	if err == nil {
 		err = readFormat(ctx, db, path, new(int))

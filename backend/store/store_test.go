@@ -123,6 +123,7 @@ func TestStoreWithAKeyFile(t *testing.T) {
 
 func TestStoreWithAPassphrase(t *testing.T) {
 	t.Run("from a file", func(t *testing.T) {
+		store.CheapPassphrases(t)
 		storetest.Run(t, func(t *testing.T) (orchestrator.Store, func() orchestrator.Store) {
 			p := newPlace(t)
 			must(t, os.WriteFile(p.key, []byte("correct horse battery\n"), 0o600))
@@ -298,7 +299,7 @@ func TestCheckWritesAndLeavesNothingBehind(t *testing.T) {
 	if wrote := fileSize(t, p.database()+"-wal") - before; wrote < 8192 {
 		t.Errorf("a check wrote %d bytes", wrote)
 	}
-	for range 200 {
+	for range 50 {
 		must(t, s.Check(t.Context()))
 	}
 	shut(t, s)
