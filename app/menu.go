@@ -45,7 +45,8 @@ const (
 	ViewConnect     = "connect"
 )
 
-func viewOfProvider(id string) string { return ViewConnect + "?provider=" + id }
+func viewOfProvider(id string) string    { return ViewConnect + "?provider=" + id }
+func viewOfAttempt(handle string) string { return "attempt?state=" + handle }
 
 // Mood is the overall state that the icon shows.
 type Mood string

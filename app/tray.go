@@ -31,8 +31,8 @@ type tray struct {
 	done chan struct{}
 	wg   sync.WaitGroup
 
-	ended chan struct{} // systray has ended
-	end   func()        // ends systray where the window's loop is its loop
+	end   func()        // ends systray
+	ended chan struct{} // closed when it has, where it has a loop of its own
 
 	mu    sync.Mutex
 	slots map[Kind][]*slot

@@ -12,7 +12,7 @@ import (
 // start makes the icon appear. The first menu must be on its way.
 func (t *tray) start() {
 	systray.SetTitle("Keyturn") // on Linux this becomes the id of the tray item
-	t.ended = make(chan struct{})
+	t.end, t.ended = systray.Quit, make(chan struct{})
 	go func() {
 		defer close(t.ended)
 		defer func() {
@@ -29,7 +29,7 @@ func (t *tray) start() {
 
 // stop takes the icon away.
 func (t *tray) stop() {
-	systray.Quit()
+	t.end()
 	select {
 	case <-t.ended:
 	case <-time.After(time.Second): // a bus that does not answer
