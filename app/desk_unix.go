@@ -131,8 +131,11 @@ func (d *desk) receive(s *dbus.Signal) {
 		}
 		d.mu.Lock()
 		n, ours := d.notes[id]
+		conn := d.conn
 		d.mu.Unlock()
 		if ours && n.Action != (Action{}) {
+			d.forget(id) // one click is one action
+			conn.Object(notificationName, notificationPath).Go(notificationName+".CloseNotification", dbus.FlagNoReplyExpected, nil, id)
 			d.act(n.Action)
 		}
 	case notificationName + ".NotificationClosed":

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"keyturn/app/open"
+	"keyturn/backend/api/wire"
 	"keyturn/backend/orchestrator"
 )
 
@@ -104,7 +105,8 @@ func (a *App) notify(n Notice) error {
 	return err
 }
 
-// windowless makes a notice lead where it can without a window.
+// windowless makes a notice lead where it can without a window: trying again
+// needs none (see show).
 func windowless(n Notice) Notice {
 	if n.Action.Verb == Show && n.Button != "Try again" {
 		n.Action, n.Button = Action{}, ""
@@ -128,14 +130,25 @@ func (a *App) announce() {
 	}
 	for _, check := range a.diagnose(a.ctx) {
 		a.log.Info("check", "name", check.Name, "status", check.Status, "says", check.Says)
-		switch {
-		case check.Name == "store" && program == "headless", check.Status == "failed":
-			fmt.Fprintln(a.Out, check.Says)
-		case check.Status == "missing" && program == "desktop":
+		if a.noteworthy(check) {
 			fmt.Fprintln(a.Out, check.Says)
 		}
 	}
 	if program == "headless" {
 		fmt.Fprintln(a.Out, "Try: keyturn connect demo")
 	}
+}
+
+// noteworthy picks what whoever started us should read. A server has no
+// desktop, and knows that; where there is no bus, that says it all.
+func (a *App) noteworthy(check wire.Check) bool {
+	switch {
+	case check.Status == "failed":
+		return true
+	case program == "headless":
+		return check.Name == "store"
+	case check.Name == "tray" || check.Name == "notifications":
+		return check.Status == "missing" && a.desk.bus() == nil
+	}
+	return check.Status == "missing"
 }
