@@ -41,16 +41,10 @@ func (a *App) do(ctx context.Context, action Action) {
 	}
 }
 
-// validView is what the window may be asked to show; programs ask, too.
-var validView = regexp.MustCompile(`^[a-z]{1,32}(\?[a-z]{1,32}=[A-Za-z0-9_-]{1,64})?$`)
-
 // show brings the window up. Without one, a view that would lead to a connect
 // leads to it directly.
 func (a *App) show(view string) {
-	if !validView.MatchString(view) {
-		view = ViewConnections
-	}
-	err := a.window.show(view)
+	err := a.window.show(valid(view))
 	if err == nil {
 		return
 	}
@@ -58,6 +52,17 @@ func (a *App) show(view string) {
 	if id, ok := strings.CutPrefix(view, viewOfProvider("")); ok {
 		a.connect(a.ctx, orchestrator.ConnectRequest{Provider: id})
 	}
+}
+
+var viewShape = regexp.MustCompile(`^[a-z]{1,32}(\?[a-z]{1,32}=[A-Za-z0-9_-]{1,64})?$`)
+
+// valid returns view, or the first one when view is not the address of any:
+// programs ask for views, too.
+func valid(view string) string {
+	if !viewShape.MatchString(view) {
+		return ViewConnections
+	}
+	return view
 }
 
 // connect starts an attempt and opens its page in the browser. The menu and
@@ -72,7 +77,7 @@ func (a *App) connect(ctx context.Context, r orchestrator.ConnectRequest) {
 		a.tell(Notice{
 			Key:    "attempt:" + r.Provider,
 			Title:  name + " was not connected",
-			Body:   whyFailed(fault.CodeOf(err), name, fault.MessageOf(err)),
+			Body:   text.Markup(fault.MessageOf(err), 200),
 			Action: Action{Show, viewOfProvider(r.Provider)},
 			Button: "Show",
 		})
@@ -146,7 +151,7 @@ func (a *App) copyLink(ctx context.Context, handle string) {
 		return
 	}
 	err := copyWithTool(ctx, attempt.URL)
-	if err == nil || a.window.show(ViewConnect+"?attempt="+handle) == nil {
+	if err == nil || a.window.show(viewOfAttempt(handle)) == nil {
 		return
 	}
 	a.log.Info("the link was not copied", "err", err)

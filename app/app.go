@@ -86,7 +86,7 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	firstRun := !exists(a.places.Data)
-	release, err := alone(a.ctx, a.places, a.TakeOver, a.Out)
+	release, err := alone(a.ctx, a.places, program, a.TakeOver, a.Out)
 	if err != nil {
 		return err
 	}
@@ -114,8 +114,9 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	defer start(a.ctx, "orchestrator", a.core.Run, a.log, a.quit)()
 
+	a.window = newWindow(a.Dist, a.log)
 	server := api.New(a.apiOptions())
-	a.window = newWindow(a.Dist, server.Door(api.Window), a.log)
+	a.window.door = server.Door(api.Window)
 	a.desk = newDesk(a.act, a.log)
 	defer a.clicks.Wait()
 	listener, err := socket.Listen(a.places.Socket)
@@ -189,8 +190,8 @@ func (a *App) apiOptions() api.Options {
 		SaveSettings: a.settings.save,
 		Log:          a.log,
 	}
-	if program == "desktop" {
-		opts.Show = a.show
+	if a.window.missing() == nil {
+		opts.Show = func(view string) { _ = a.window.show(valid(view)) }
 	}
 	return opts
 }

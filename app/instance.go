@@ -27,7 +27,7 @@ var errShown = errors.New("another Keyturn has shown its window")
 // alone takes the data folder for this process. When another Keyturn has it, a
 // desktop asks for that one's window and this start is over, with errShown; a
 // program that cannot help says which one runs and what to do.
-func alone(ctx context.Context, p place.Places, takeOver bool, out io.Writer) (release func(), err error) {
+func alone(ctx context.Context, p place.Places, program string, takeOver bool, out io.Writer) (release func(), err error) {
 	release, err = store.Lock(p.Data)
 	held, taken := errors.AsType[*store.Held](err)
 	if !taken {
@@ -48,7 +48,7 @@ func alone(ctx context.Context, p place.Places, takeOver bool, out io.Writer) (r
 		return nil, fault.New(fault.Conflict, "%s It has no window. Start with --take-over to end it and go on here, or leave it and use the command line.", held.Error())
 	}
 	if err := other.Open(ctx, ViewConnections); err != nil {
-		return nil, err
+		return nil, fault.Wrap(err, fault.Conflict, "%s It cannot show its window, because there is no display where it was started. Start with --take-over to end it and go on here, or use the command line.", held.Error())
 	}
 	return nil, errShown
 }

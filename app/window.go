@@ -37,8 +37,8 @@ const program = "desktop"
 //     told that something changed, and which view to show, and nothing else.
 type window struct {
 	dist fs.FS
-	door http.Handler
 	log  *slog.Logger
+	door http.Handler // the API's own, set before anybody can show the window
 
 	wanted chan struct{} // closed when somebody wants to see it
 	loaded chan struct{} // closed when the page listens
@@ -49,10 +49,9 @@ type window struct {
 	why  error           // why there is no window
 }
 
-func newWindow(dist fs.FS, door http.Handler, log *slog.Logger) *window {
+func newWindow(dist fs.FS, log *slog.Logger) *window {
 	return &window{
 		dist:   dist,
-		door:   door,
 		log:    log,
 		wanted: make(chan struct{}),
 		loaded: make(chan struct{}),

@@ -14,11 +14,11 @@ import (
 const program = "headless"
 
 // window is not there in this build, which needs no C library.
-type window struct{}
+type window struct{ door http.Handler }
 
 var errNoWindow = errors.New("this is the program without a window")
 
-func newWindow(fs.FS, http.Handler, *slog.Logger) *window { return &window{} }
+func newWindow(fs.FS, *slog.Logger) *window { return &window{} }
 
 func (*window) missing() error                     { return errNoWindow }
 func (*window) show(string) error                  { return errNoWindow }
