@@ -101,8 +101,7 @@ func matches(registered, asked string) bool {
 	if err != nil || a.Port() == "" {
 		return false
 	}
-	return strings.Replace(asked, "://"+a.Host, "://"+r.Host, 1) == registered &&
-		a.User == nil && a.Hostname() == r.Hostname()
+	return a.Hostname() == r.Hostname() && strings.Replace(asked, "://"+a.Host, "://"+r.Host, 1) == registered
 }
 
 func isLoopback(host string) bool {

@@ -58,6 +58,7 @@ func TestRegisterWithTypedEndpoints(t *testing.T) {
 		r.IdentityResponsePaths = []string{"data.login"}
 		r.Scopes, r.ScopeSeparator = []string{"read", "write"}, ","
 		r.APIHosts = []string{"api.forge.example", "*.forge.example"}
+		r.ConsoleURL = "https://console.example/apps" // for the browser only
 	}), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +132,7 @@ func TestAHostileDocumentIsRefused(t *testing.T) {
 			m.AuthorizationURL, m.TokenURL = "https://honest.github.io/a", "https://evil.github.io/t"
 		}, "id.forge.example would have you approve"},
 		{"DI-08 addresses that look alike", func(m *oauth.Metadata) {
-			m.AuthorizationURL, m.TokenURL = "https://192.0.2.1/a", "https://192.0.2.2/t"
+			m.AuthorizationURL, m.TokenURL = "https://192.0.2.1/a", "https://198.51.2.1/t"
 		}, "id.forge.example would have you approve"},
 		{"an honest server with a stranger's userinfo", func(m *oauth.Metadata) {
 			m.AuthorizationURL, m.TokenURL, m.RevocationURL = "https://honest.example/a", "https://honest.example/t", ""
@@ -230,6 +231,20 @@ func TestUpdateKeepsWhatIsNotNamed(t *testing.T) {
 		t.Errorf("the old one changed: %+v", p)
 	}
 
+	t.Run("two updates of one do not mix", func(t *testing.T) {
+		p := p
+		p.TrustedHosts = append(make([]string, 0, 8), p.TrustedHosts...)
+		first, err := provider.Registration{ProviderKey: "forge", RevokeURL: "https://one.example/r"}.ApplyTo(p, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := (provider.Registration{ProviderKey: "forge", RevokeURL: "https://two.example/r"}).ApplyTo(p, nil); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(first.TrustedHosts, "one.example") || slices.Contains(first.TrustedHosts, "two.example") {
+			t.Errorf("%v", first.TrustedHosts)
+		}
+	})
 	t.Run("a new issuer is discovered", func(t *testing.T) {
 		got, err := byIssuer.ApplyTo(p, published(nil))
 		if err != nil || got.Token.URL != "https://api.forge.example/token" || got.PKCE != "s256" {
