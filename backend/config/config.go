@@ -4,15 +4,18 @@
 // It is read strictly: an unknown key, a wrong type or a value out of range is
 // an error with its line, and a file that others can write to is refused,
 // because it says where Keyturn listens. A file that is not there means the
-// usual settings.
+// usual settings. Save writes the whole file anew: comments of the user's own
+// and the order of lines do not survive it.
 package config
 
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -21,9 +24,11 @@ import (
 
 // Settings are what the user can change.
 type Settings struct {
-	// CallbackPort is the one port for providers that do not accept any port.
+	// CallbackPort is the TCP port of the redirect URI for providers that do
+	// not accept any port: 1024 to 65535, usually 27419.
 	CallbackPort int `toml:"callback_port" comment:"Port of http://127.0.0.1 for providers that insist on one (1024 to 65535). Takes effect at the next start."`
-	// Notifications says whether the desktop is told about connects and outages.
+	// Notifications says whether the desktop is told about connects and
+	// outages; usually true.
 	Notifications bool `toml:"notifications" comment:"Show notifications."`
 }
 
@@ -45,21 +50,24 @@ func Load(path string) (Settings, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return s, nil
 	case err != nil:
-		return Default(), fault.Wrap(err, fault.BadRequest, "The settings file %s cannot be read.", path)
+		return Default(), fault.Wrap(err, fault.BadRequest, "The settings file %q cannot be read. Check that it is a file of yours.", path)
 	case !private(info):
-		return Default(), fault.New(fault.Forbidden, "The settings file %s can be changed by other users, so it is not used. Make it yours alone: chmod 600.", path)
+		return Default(), fault.New(fault.Forbidden, "The settings file %q is not used, because it is no plain file or others can change it. Make it yours alone: chmod 600 %q", path, path)
 	case info.Size() > maxSize:
-		return Default(), fault.New(fault.BadRequest, "The settings file %s is too large to be one.", path)
+		return Default(), fault.New(fault.BadRequest, "The settings file %q is too large to be one. Correct it, or remove it for the usual settings.", path)
 	}
-	data, err := os.ReadFile(path)
+	data, err := read(path)
 	if err != nil {
-		return Default(), fault.Wrap(err, fault.BadRequest, "The settings file %s cannot be read.", path)
+		return Default(), fault.Wrap(err, fault.BadRequest, "The settings file %q cannot be read. Check that it is a file of yours.", path)
 	}
 	if err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(&s); err != nil {
 		return Default(), unreadable(err, path)
 	}
+	if err := exact(data, path); err != nil {
+		return Default(), err
+	}
 	if err := s.check(); err != nil {
-		return Default(), fault.New(fault.BadRequest, "In the settings file %s: %s", path, err)
+		return Default(), fault.New(fault.BadRequest, "In the settings file %q: %s", path, err)
 	}
 	return s, nil
 }
@@ -74,7 +82,7 @@ func Save(path string, s Settings) error {
 		return fault.Wrap(err, fault.Internal, "The settings could not be written.")
 	}
 	if err := replace(path, data); err != nil {
-		return fault.Wrap(err, fault.DiskFull, "The settings file %s could not be written. See that its folder is yours and that the disk has room.", path)
+		return fault.Wrap(err, fault.DiskFull, "The settings file %q could not be written. See that its folder is yours and that the disk has room.", path)
 	}
 	return nil
 }
@@ -86,18 +94,44 @@ func (s Settings) check() error {
 	return nil
 }
 
+// exact refuses a setting in other letters: the decoder takes it for ours, but
+// TOML keys are case-sensitive, and two spellings would be two values.
+func exact(data []byte, path string) error {
+	var written map[string]any
+	if err := toml.Unmarshal(data, &written); err != nil {
+		return unreadable(err, path)
+	}
+	for name := range written {
+		if name != strings.ToLower(name) {
+			return fault.New(fault.BadRequest, "The settings file %q names the setting %q, which does not exist. Settings are written in small letters.", path, name)
+		}
+	}
+	return nil
+}
+
 // unreadable says where the file stops to be understood.
 func unreadable(err error, path string) error {
 	if unknown, ok := errors.AsType[*toml.StrictMissingError](err); ok {
 		first := unknown.Errors[0]
 		line, _ := first.Position()
-		return fault.Wrap(err, fault.BadRequest, "Line %d of the settings file %s names a setting that does not exist. Remove it.", line, path)
+		return fault.Wrap(err, fault.BadRequest, "Line %d of the settings file %q names the setting %q, which does not exist. Correct or remove it. The settings are callback_port and notifications.", line, path, strings.Join(first.Key(), "."))
 	}
 	if bad, ok := errors.AsType[*toml.DecodeError](err); ok {
 		line, _ := bad.Position()
-		return fault.Wrap(err, fault.BadRequest, "Line %d of the settings file %s is not understood. Correct or remove it.", line, path)
+		return fault.Wrap(err, fault.BadRequest, "Line %d of the settings file %q is not understood. Correct or remove it.", line, path)
 	}
-	return fault.Wrap(err, fault.BadRequest, "The settings file %s is not understood.", path)
+	return fault.Wrap(err, fault.BadRequest, "The settings file %q is not understood. Correct it, or remove it for the usual settings.", path)
+}
+
+// read reads no more than a settings file can hold, whatever the file has
+// become since it was looked at.
+func read(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxSize))
 }
 
 func replace(path string, data []byte) error {

@@ -36,14 +36,18 @@ func TestWhatAFileDoesNotSayIsAsUsual(t *testing.T) {
 
 func TestAFileThatIsNotUnderstoodChangesNothingAndSaysWhere(t *testing.T) {
 	for _, tt := range []struct{ name, text, says string }{
-		{"unknown key", "notifications = false\ncalback_port = 1\n", "Line 2"},
+		{"CF-02 unknown key", "notifications = false\ncalback_port = 1\n", "Line 2"},
+		{"CF-02 unknown key, what there is", "calback_port = 1\n", "callback_port and notifications"},
+		{"CF-02 unknown table", "[proxy]\nurl = \"x\"\n", "Line 1"},
+		{"CF-02 other case", "Callback_Port = 4000\n", "Callback_Port"},
+		{"CF-02 NUL", "notifications = false\x00\n", "Line 1"},
 		{"wrong type", "callback_port = \"x\"\n", "Line 1"},
 		{"not TOML", "notifications = false\n{\n", "Line 2"},
 		{"a port below", "callback_port = 80\n", "1024"},
 		{"a port above", "callback_port = 70000\n", "65535"},
 		{"a negative port", "callback_port = -1\n", "1024"},
-		{"twice", "notifications = true\nnotifications = false\n", "settings file"},
-		{"megabytes", strings.Repeat("#\n", 1<<20), "too large"},
+		{"CF-02 twice", "notifications = true\nnotifications = false\n", "settings file"},
+		{"CF-02 megabytes", strings.Repeat("#\n", 1<<20), "too large"},
 	} {
 		got, err := config.Load(write(t, tt.text, 0o600))
 		if fault.CodeOf(err) != fault.BadRequest || !strings.Contains(fault.MessageOf(err), tt.says) {
