@@ -4,6 +4,8 @@
 // The runtime's events carry no data: "changed" is a doorbell, "show" names a
 // view. What is so is always read from the API.
 
+import { webPage } from './webpage'
+
 type Runtime = {
   EventsOn(name: string, heard: (...args: unknown[]) => void): () => void
   ClipboardSetText(text: string): Promise<boolean>
@@ -49,18 +51,6 @@ export async function copy(text: string): Promise<boolean> {
   } catch {
     return false
   }
-}
-
-/**
- * The address of a web page that may be opened, else undefined: https, a plain
- * host, no user name. An allow list, because what is not a web page starts
- * programs.
- */
-export function webPage(address: string | undefined): string | undefined {
-  if (!address || address.length > 2048 || !URL.canParse(address)) return undefined
-  const url = new URL(address)
-  const plain = url.protocol === 'https:' && url.username === '' && url.password === '' && /^[a-z0-9.-]+$/.test(url.hostname)
-  return plain ? url.href : undefined
 }
 
 /** Opens a checked address in the user's browser; false leaves it to the link itself. */

@@ -45,7 +45,8 @@ export type Step = NonNullable<Attempt['step']>
 /** The steps in their order. */
 export const steps = ['waiting_for_browser', 'exchanging', 'identifying', 'saving'] as const satisfies readonly Step[]
 
-export function stepSentence(step: Step, provider: string): string {
+/** What is being done in a step, and how it reads once it is done. */
+export function stepWords(step: Step, provider: string): { now: string; done: string } {
   const words = texts.attempt.steps
   switch (step) {
     case 'waiting_for_browser':

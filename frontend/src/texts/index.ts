@@ -8,7 +8,7 @@ export type Code = keyof Texts['faults']
 
 const languages: Record<string, Texts> = { en }
 
-const wanted = navigator.languages.map((l) => l.slice(0, 2)).find((l) => Object.hasOwn(languages, l)) ?? 'en'
+const wanted = (globalThis.navigator?.languages ?? []).map((l) => l.slice(0, 2)).find((l) => Object.hasOwn(languages, l)) ?? 'en'
 
 export const language = wanted
 export const texts: Texts = languages[wanted] ?? en
