@@ -171,16 +171,20 @@ func TestKillAtAnyMomentAndTheNextStartKnows(t *testing.T) {
 }
 
 // TestAnAttemptExpiresByItsOwnTimer waits the five minutes that an attempt may
-// last: nobody polls it meanwhile.
+// last: nobody polls it meanwhile. Its provider never answers, so that it can
+// run beside the tests that use the demo provider.
 func TestAnAttemptExpiresByItsOwnTimer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes five minutes")
 	}
-	t.Parallel()
 	d := rig.NewDesk(t, true)
 	k := rig.Start(t, "keyturn-headless", "DBUS_SESSION_BUS_ADDRESS="+d.Addr)
+	k.JSON(0, "providers", "register", "--provider-key", "silent", "--display-name", "Silent",
+		"--auth-url", "http://127.0.0.1:9/authorize", "--token-url", "http://127.0.0.1:9/token",
+		"--token-auth-method", "none", "--allow-http-loopback")
+	k.JSON(0, "apps", "upsert", "--provider", "silent", "--client-id", "nobody", "--no-client-secret")
 	tr := d.Tray()
-	tr.Click("Connect", "Demo")
+	tr.Click("Connect", "Silent")
 	authURL := k.Opened(1)
 	tr.Wait("waiting for you")
 	begun := time.Now()

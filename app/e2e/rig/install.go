@@ -130,6 +130,9 @@ func (k *Install) Stop() {
 	k.Wait(6 * time.Second)
 }
 
+// Said is what the program wrote to its standard outputs, once it has ended.
+func (k *Install) Said() string { return k.log.String() }
+
 // Wait waits for the program to end by itself.
 func (k *Install) Wait(limit time.Duration) {
 	k.t.Helper()
