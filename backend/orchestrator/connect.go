@@ -434,7 +434,7 @@ func (o *Orchestrator) granted(c *connection, a *attempt, token oauth.Token, acc
 	}
 	r.Origin, r.Issuer = origins(a.server), a.server.Issuer
 	r.Account = account
-	r.Requested, r.Granted = a.request.Scopes, token.Scopes
+	r.Requested, r.Granted = a.request.Scopes, a.provider.Granted(a.request.Scopes, token.Scopes)
 	if r.Granted == nil {
 		r.Granted = a.request.Scopes // RFC 6749 section 5.1: as asked
 	}

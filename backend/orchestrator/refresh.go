@@ -142,6 +142,7 @@ func (o *Orchestrator) refresh(c *connection) error {
 	if err != nil {
 		return o.refused(c, r, p.Name, err, lost || unanswered)
 	}
+	token.Scopes = p.Granted(r.Granted, token.Scopes)
 	return o.renewed(c, r, token)
 }
 
