@@ -15,7 +15,7 @@ func TestIDTokensVerify(t *testing.T) {
 		t.Run(string(alg), func(t *testing.T) {
 			r := start(t, demo.Options{SigningAlg: string(alg)})
 			a := r.exchange(r.code(map[string]string{"scope": "openid profile", "nonce": "n-1"}), nil)
-			signed, err := jose.ParseSigned(a.text("id_token"), []jose.SignatureAlgorithm{alg})
+			signed, err := jose.ParseSignedCompact(a.text("id_token"), []jose.SignatureAlgorithm{alg})
 			if err != nil {
 				t.Fatal(err, a.body)
 			}

@@ -61,6 +61,7 @@ type Quirks struct {
 	ContentType    string // token answers are JSON under this content type
 	TokenType      string // instead of "Bearer"; "none" leaves it out
 	NoScope        bool   // token answers do not say the scope
+	Unlisted       string // token answers do not list this scope, granted or not
 	NoExpiry       bool   // token answers do not say the expiry
 	ExpiryAsString bool   // expires_in is a string
 	NoRefresh      bool   // no refresh token is issued

@@ -234,7 +234,8 @@ func (s *Server) writeTokens(w http.ResponseWriter, t tokens) {
 		body["id_token"] = t.id
 	}
 	if !quirks.NoScope {
-		body["scope"] = strings.Join(t.scopes, cmp.Or(quirks.GrantedSeparator, s.separator()))
+		listed := slices.DeleteFunc(slices.Clone(t.scopes), func(name string) bool { return name == quirks.Unlisted })
+		body["scope"] = strings.Join(listed, cmp.Or(quirks.GrantedSeparator, s.separator()))
 	}
 	if seconds := int(t.expiresIn / time.Second); quirks.ExpiryAsString {
 		body["expires_in"] = strconv.Itoa(seconds)
