@@ -1,5 +1,10 @@
+import { existsSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { initials, markOf } from './marks'
+import { initials, marked, markOf } from './marks'
+
+test.each(marked)('the mark of %s belongs to a provider of the catalogue', (id) => {
+  expect(existsSync(new URL(`../../backend/provider/catalogue/${id}.yaml`, import.meta.url))).toBe(true)
+})
 
 test('a mark is a path to draw', () => expect(markOf('github')).toMatch(/^M/))
 

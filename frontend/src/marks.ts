@@ -25,3 +25,6 @@ export function initials(name: string): string {
   const letters = words.slice(0, 2).map((word) => [...word][0] ?? '')
   return letters.join('').toUpperCase() || '?'
 }
+
+/** The providers that have a mark. */
+export const marked: readonly string[] = Object.keys(marks)
