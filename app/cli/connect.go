@@ -66,6 +66,7 @@ The authorization lives in Keyturn: Ctrl-C here cancels it there, and with
 			return connected(in.Service, started.ConnectionID, started.AccountInfo, started.GrantedScopes), nil
 		}
 		if err := printable(started.AuthURL); err != nil {
+			app.Cancel(hurry, started.State) // nobody could ever finish it
 			return answer{}, err
 		}
 		if noBrowser {

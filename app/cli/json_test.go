@@ -39,7 +39,7 @@ var rightUsage = map[string][]string{
 	"keyturn (by itself)": nil,
 }
 
-// alone are the commands that need nobody to answer.
+// needsNobody are the commands that work while Keyturn does not run.
 var needsNobody = map[string]bool{"version": true, "completion": true, "help": true, "providers": true, "apps": true, "keyturn (by itself)": true}
 
 // paths lists every command of the tree.
