@@ -36,8 +36,8 @@ type Options struct {
 	CallbackPort int
 	// Open opens the user's browser, for connects that the window starts.
 	Open func(url string) error
-	// Show brings the window up; nil where there is none.
-	Show func(view string)
+	// Show brings the window up; nil where there is none. Its error has a code.
+	Show func(view string) error
 	Quit func()
 	// Diagnose looks at everything that has to be in order.
 	Diagnose     func(ctx context.Context) []wire.Check

@@ -41,6 +41,7 @@ type access uint8
 // are its own.
 const (
 	localOnly     = access(1 << Local)
+	windowOnly    = access(1 << Window)
 	localOrWindow = access(1<<Local | 1<<Window)
 	user          = access(1<<Local | 1<<Window | 1<<WebUI) // the user, by whatever means
 	person        = access(1<<Window | 1<<WebUI)            // the user in front of a screen

@@ -39,7 +39,9 @@ func (s *Server) open(_ context.Context, in *with[*wire.Open]) (wire.Done, error
 	if in.Body != nil {
 		view = in.Body.View
 	}
-	s.opts.Show(view)
+	if err := s.opts.Show(view); err != nil {
+		return wire.Done{}, err
+	}
 	return wire.Done{OK: true}, nil
 }
 

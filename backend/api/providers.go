@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"keyturn/backend/api/wire"
+	"keyturn/backend/fault"
 	"keyturn/backend/oauth"
 	"keyturn/backend/provider"
 )
@@ -20,6 +21,19 @@ func (s *Server) listProviders(context.Context, *nothing) (wire.Providers, error
 
 func (s *Server) getProvider(_ context.Context, in *named) (wire.Provider, error) {
 	return s.wireProvider(s.o.Provider(in.ID))
+}
+
+// openConsole opens a page that the catalogue or the user named: the window
+// itself can open nothing.
+func (s *Server) openConsole(_ context.Context, in *named) (wire.Done, error) {
+	p, err := s.o.Provider(in.ID)
+	if err != nil {
+		return wire.Done{}, err
+	}
+	if p.Setup.Console == "" {
+		return wire.Done{}, fault.New(fault.NotFound, "Keyturn does not know where %s registers OAuth apps.", p.Name)
+	}
+	return wire.Done{OK: true}, s.opts.Open(p.Setup.Console)
 }
 
 func (s *Server) registerProvider(ctx context.Context, in *with[wire.ProviderRegister]) (wire.Provider, error) {

@@ -57,6 +57,7 @@ func routes() []route {
 		{"POST", "/v1/providers", user, "registerProvider", "Add a provider of the user's own", typed((*Server).registerProvider)},
 		{"GET", "/v1/providers/{id}", user, "getProvider", "Read one provider", typed((*Server).getProvider)},
 		{"POST", "/v1/providers/{id}", user, "updateProvider", "Change a provider of the user's own: absent members stay as they are", typed((*Server).updateProvider)},
+		{"POST", "/v1/providers/{id}/console", windowOnly, "openConsole", "Open the page where an OAuth app is registered", typed((*Server).openConsole)},
 		{"POST", "/v1/providers/{id}/delete", user, "deleteProvider", "Forget a provider of the user's own", typed((*Server).deleteProvider)},
 		{"GET", "/v1/settings", user, "getSettings", "Read the settings", typed((*Server).getSettings)},
 		{"POST", "/v1/settings", user, "saveSettings", "Change the settings", typed((*Server).saveSettings)},

@@ -101,7 +101,12 @@ func newWorld(t testing.TB, with setup) *world {
 			w.opened = append(w.opened, url)
 			return w.noOpener
 		},
-		Show: func(view string) { w.mu.Lock(); w.shown = append(w.shown, view); w.mu.Unlock() },
+		Show: func(view string) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.shown = append(w.shown, view)
+			return nil
+		},
 		Quit: func() { w.mu.Lock(); w.quits++; w.mu.Unlock() },
 		Diagnose: func(context.Context) []wire.Check {
 			return []wire.Check{{Name: "store", Status: "ok", Says: "The store is open."}}

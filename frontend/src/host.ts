@@ -4,12 +4,9 @@
 // The runtime's events carry no data: "changed" is a doorbell, "show" names a
 // view. What is so is always read from the API.
 
-import { webPage } from './webpage'
-
 type Runtime = {
   EventsOn(name: string, heard: (...args: unknown[]) => void): () => void
   ClipboardSetText(text: string): Promise<boolean>
-  BrowserOpenURL(url: string): void
 }
 
 const runtime = (window as { runtime?: Runtime }).runtime
@@ -53,10 +50,5 @@ export async function copy(text: string): Promise<boolean> {
   }
 }
 
-/** Opens a checked address in the user's browser; false leaves it to the link itself. */
-export function openPage(address: string): boolean {
-  const url = webPage(address)
-  if (!runtime || !url) return false
-  runtime.BrowserOpenURL(url)
-  return true
-}
+/** Whether the app around the page opens links; a plain browser does so itself. */
+export const inWindow = runtime !== undefined

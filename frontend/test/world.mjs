@@ -291,6 +291,8 @@ export class World {
       case 'GET providers':
         if (id) return this.provider(id)
         return { providers: CATALOGUE().map(({ id }) => this.provider(id)).map(({ id, name, category, custom, ready, needs_secret, console_url, redirect_uri }) => ({ id, name, category, custom, ready, needs_secret, console_url, redirect_uri })) }
+      case 'POST providers': // …/console: the app opens the page
+        return { ok: true }
       case 'POST internal':
       case 'GET internal': {
         const [, , action = '', next = ''] = rest

@@ -50,6 +50,10 @@ export const apps = () => answer(api.GET('/v1/apps')).then((a) => a.apps)
 
 export const provider = (id: string) => answer(api.GET('/v1/providers/{id}', { params: { path: { id } } }))
 
+/** Has the app open the page where an OAuth app is registered. */
+export const openConsole = (id: string) =>
+  answer(api.POST('/v1/providers/{id}/console', { params: { path: { id } } }))
+
 export const saveApp = (body: Schemas['AppUpsert']) => answer(api.POST('/v1/apps', { body }))
 
 export const ping = (id: string) => answer(api.POST('/v1/connections/{id}/ping', { params: { path: { id } } }))
