@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -88,12 +89,7 @@ func (o *Orchestrator) expire(a *attempt) {
 	}
 }
 
-func minutes(d time.Duration) string {
-	if d == time.Minute {
-		return "a minute"
-	}
-	return d.String()[:len(d.String())-2] + " minutes"
-}
+func minutes(d time.Duration) string { return fmt.Sprintf("%.0f minutes", d.Minutes()) }
 
 // failLocked ends an attempt with an error, if it has not ended. Callers hold mu.
 func (o *Orchestrator) failLocked(a *attempt, err error) bool {
