@@ -54,6 +54,14 @@ func (a *App) show(view string) {
 	}
 }
 
+// open is show for other programs, which have to know whether it worked.
+func (a *App) open(view string) error {
+	if err := a.window.show(valid(view)); err != nil {
+		return fault.Wrap(err, fault.NotFound, "Keyturn has no window here: %s. Use the command line, or start it where there is a display.", err)
+	}
+	return nil
+}
+
 var viewShape = regexp.MustCompile(`^[a-z]{1,32}(\?[a-z]{1,32}=[A-Za-z0-9_-]{1,64})?$`)
 
 // valid returns view, or the first one when view is not the address of any:

@@ -190,8 +190,8 @@ func (a *App) apiOptions() api.Options {
 		SaveSettings: a.settings.save,
 		Log:          a.log,
 	}
-	if a.window.missing() == nil {
-		opts.Show = func(view string) { _ = a.window.show(valid(view)) }
+	if program == "desktop" {
+		opts.Show = a.open
 	}
 	return opts
 }

@@ -48,7 +48,7 @@ func alone(ctx context.Context, p place.Places, program string, takeOver bool, o
 		return nil, fault.New(fault.Conflict, "%s It has no window. Start with --take-over to end it and go on here, or leave it and use the command line.", held.Error())
 	}
 	if err := other.Open(ctx, ViewConnections); err != nil {
-		return nil, fault.Wrap(err, fault.Conflict, "%s It cannot show its window, because there is no display where it was started. Start with --take-over to end it and go on here, or use the command line.", held.Error())
+		return nil, fault.Wrap(err, fault.Conflict, "%s %s To end it and go on here, start with --take-over.", held.Error(), fault.MessageOf(err))
 	}
 	return nil, errShown
 }

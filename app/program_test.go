@@ -162,7 +162,7 @@ func TestADesktopMeetsWhoeverRuns(t *testing.T) {
 			if !tt.silent {
 				opts := api.Options{Program: tt.holder, Log: discard}
 				if tt.window {
-					opts.Show = func(view string) { shown <- view }
+					opts.Show = func(view string) error { shown <- view; return nil }
 				}
 				l, err := socket.Listen(p.Socket)
 				if err != nil {
