@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 
 	"keyturn/app/open"
@@ -128,13 +129,14 @@ func (a *App) announce() {
 	case <-a.ctx.Done():
 		return
 	}
+	debug.FreeOSMemory() // what was needed to read catalogue and store is not needed again
 	for _, check := range a.diagnose(a.ctx) {
 		a.log.Info("check", "name", check.Name, "status", check.Status, "says", check.Says)
 		if a.noteworthy(check) {
 			fmt.Fprintln(a.Out, check.Says)
 		}
 	}
-	if program == "headless" {
+	if program == "headless" && a.core.Snapshot().Store == nil {
 		fmt.Fprintln(a.Out, "Try: keyturn connect demo")
 	}
 }
