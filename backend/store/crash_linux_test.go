@@ -131,6 +131,7 @@ func lastSaved(out io.Reader, ready func()) (saved, tried uint64) {
 }
 
 func TestKilledAtAnyMomentItReopensWhole(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	p := place{filepath.Join(dir, "data"), filepath.Join(dir, "key")}
 	var last uint64
@@ -168,6 +169,7 @@ func tracer(t *testing.T) string {
 }
 
 func TestEverySystemCallOfASaveMayFail(t *testing.T) {
+	t.Parallel()
 	strace := tracer(t)
 	for _, tt := range []struct {
 		name, call, what string

@@ -37,6 +37,7 @@ func fingerprint(t *testing.T, dir string) string {
 }
 
 func TestADatabaseThatIsNoneIsRefusedAndUntouched(t *testing.T) {
+	t.Parallel()
 	whole := newPlace(t)
 	fill(t, whole.options(), 3)
 	good, err := os.ReadFile(whole.database())
@@ -159,6 +160,7 @@ func TestADamagedDatabaseWithALogIsUntouched(t *testing.T) {
 }
 
 func TestADamagedRowLeavesTheOthersAlone(t *testing.T) {
+	t.Parallel()
 	third, fourth := storetest.Connection(3).ID, storetest.Connection(4).ID
 	for _, tt := range []struct {
 		name, statement string
@@ -269,6 +271,7 @@ func TestStrayFilesAreNobodysBusiness(t *testing.T) {
 // or says that it is damaged. It never shows anything else, and never loses a
 // row without a word.
 func TestNoByteCanLie(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	want := fill(t, p.options(), 2)
 	good, err := os.ReadFile(p.database())

@@ -191,7 +191,7 @@ func insideNamespace(t *testing.T) bool {
 		t.Skipf("this system does not let us mount in a namespace: %v: %s", err, out)
 	}
 	cmd := exec.Command(unshare, "-rm", os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd.Env = append(os.Environ(), inside+"=1", "GORACE=atexit_sleep_ms=0")
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
 		t.Fatalf("%v\n%s", err, out)
@@ -200,6 +200,7 @@ func insideNamespace(t *testing.T) bool {
 }
 
 func TestAFullDiskIsToldAndLosesNothing(t *testing.T) {
+	t.Parallel()
 	if !insideNamespace(t) {
 		return
 	}
@@ -267,6 +268,7 @@ func stuff(t *testing.T, path string) {
 }
 
 func TestAReadOnlyDiskIsToldBeforeItMatters(t *testing.T) {
+	t.Parallel()
 	if !insideNamespace(t) {
 		return
 	}

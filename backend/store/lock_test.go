@@ -14,12 +14,13 @@ import (
 )
 
 func TestOneProcessHasTheFolder(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	if os.Getenv("KEYTURN_TEST_LOCK") != "" {
 		holdLock()
 	}
 	child := exec.Command(os.Args[0], "-test.run=^TestOneProcessHasTheFolder$")
-	child.Env = append(os.Environ(), "KEYTURN_TEST_LOCK="+dir)
+	child.Env = append(os.Environ(), "KEYTURN_TEST_LOCK="+dir, "GORACE=atexit_sleep_ms=0")
 	out, err := child.StdoutPipe()
 	must(t, err)
 	in, err := child.StdinPipe()
@@ -76,6 +77,7 @@ func TestAHolderThatSaysNothingSensible(t *testing.T) {
 
 // A second store on the folder would be a second owner of what is in it.
 func TestADatabaseInUseIsToldApart(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	s := open(t, p.options())
 	load(t, s)

@@ -90,7 +90,7 @@ func openDatabase(ctx context.Context, dir string) (*sql.DB, error) {
 		}
 	}
 	db := connect(path, "rw",
-		"busy_timeout(1000)",
+		"busy_timeout(500)",
 		"locking_mode(EXCLUSIVE)", // nobody else reads or writes meanwhile
 		"journal_mode(WAL)",
 		"synchronous(FULL)", // a save that returned survives a power cut
@@ -208,7 +208,7 @@ func checkFormat(path string, format int) error {
 
 // inspect checks the database and its log without writing.
 func inspect(ctx context.Context, path string) error {
-	db := connect(path, "ro", "busy_timeout(1000)", "trusted_schema(OFF)", "cache_size(-256)")
+	db := connect(path, "ro", "busy_timeout(500)", "trusted_schema(OFF)", "cache_size(-256)")
 	err := quickCheck(ctx, db, path)
 	if err == nil {
 		err = readFormat(ctx, db, path, new(int))

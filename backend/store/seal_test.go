@@ -2,6 +2,9 @@ package store
 
 import (
 	"bytes"
+	"encoding/base64"
+	"os"
+	"strings"
 	"testing"
 )
 
@@ -68,6 +71,7 @@ func TestSealedValueOpensOnlyAsItWas(t *testing.T) {
 }
 
 func TestNoncesAreUnique(t *testing.T) {
+	t.Parallel()
 	t.Run("SG-13 fifty thousand saves", func(t *testing.T) {
 		k, b := newKey(), binding{kind: "app"}
 		seen := map[[24]byte]bool{}
@@ -94,11 +98,32 @@ func TestSealedLengthsAreSteps(t *testing.T) {
 	}
 }
 
-// What the store reads may have been written by anybody. The key is fixed, so
-// that the seed is the only input that opens.
+// golden returns "refresh-token" as it was sealed for testBinding with the key
+// of zeros when the format was made.
+func golden(tb testing.TB) []byte {
+	tb.Helper()
+	text, err := os.ReadFile("testdata/sealed.golden")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	sealed, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return sealed
+}
+
+func TestWhatWasSealedOnceOpensForEver(t *testing.T) {
+	value, err := new(key).open(testBinding(), golden(t))
+	if err != nil || string(value) != "refresh-token" {
+		t.Errorf("%q %v: the format changed without a step", value, err)
+	}
+}
+
+// What the store reads may have been written by anybody: nothing opens but
+// what was sealed.
 func FuzzOpenSealed(f *testing.F) {
-	k, b := new(key), testBinding()
-	genuine := k.seal(b, []byte("refresh-token"))
+	k, b, genuine := new(key), testBinding(), golden(f)
 	f.Add(genuine)
 	f.Add([]byte{})
 	f.Add([]byte{sealVersion})

@@ -116,6 +116,7 @@ func reopening(o store.Options) storetest.Opener {
 }
 
 func TestStoreWithAKeyFile(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T) (orchestrator.Store, func() orchestrator.Store) {
 		return reopening(newPlace(t).options())(t)
 	})
@@ -291,6 +292,7 @@ func TestDisconnectLeavesNoSealedCopy(t *testing.T) {
 }
 
 func TestCheckWritesAndLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	s := open(t, p.options())
 	must(t, s.Check(t.Context()))
