@@ -10,7 +10,7 @@ TOOL     := go tool -modfile=build/tools/go.mod
 GOFILES   = $(shell git ls-files -co --exclude-standard '*.go')
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build headless frontend test check bench e2e soak fuzz lint secrets generated go-test ui-test desktop-test clean
+.PHONY: help run demo build headless frontend test check bench e2e soak lint secrets generated go-test ui-test desktop-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,7 +87,7 @@ bench: build ## speed and memory, each beside its yardstick
 	@build/setup.sh bench
 	KEYTURN_BIN=$(abspath $(BIN)) go test -count=1 -timeout 30m -tags bench -run TestBudgets -v ./app/bench
 
-soak: ## the long forms of fuzzing and crash tests
+soak: ## the long forms: every fuzz target for minutes, the race detector many times over
 	@build/soak.sh
 
 clean: ## what make built
