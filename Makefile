@@ -13,7 +13,7 @@ GOFILES   = $(shell git ls-files -co --exclude-standard '*.go')
 .PHONY: help run demo build headless frontend test check bench e2e soak lint secrets generated go-test ui-test desktop-test clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build, and run Keyturn with the demo provider at hand
 	@build/run.sh

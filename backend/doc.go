@@ -45,7 +45,7 @@
 //  5. The provider sends the browser to http://127.0.0.1:PORT/oauth/callback/github.
 //  6. The transport checks, in order; a stranger changes nothing; a genuine
 //     response gets a 303 to a page that waits (transport/checks.go, page.go).
-//  7. The code and the verifier are exchanged, once (oauth/token.go).
+//  7. The code and the verifier are exchanged, once (orchestrator/complete.go, oauth/token.go).
 //  8. Who consented? The identity call or the ID token says (oauth/identity.go).
 //  9. settle saves durably, then shows: connected; the bell rings (orchestrator/settle.go).
 //  10. The page turns into the outcome: account and scopes, or the reason.

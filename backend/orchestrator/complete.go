@@ -1,0 +1,225 @@
+package orchestrator
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"keyturn/backend/fault"
+	"keyturn/backend/oauth"
+)
+
+// respond takes the one genuine response of an attempt to its end and returns
+// what the last page shall say.
+func (o *Orchestrator) respond(a *attempt, r oauth.AuthorizationResponse) oauth.Outcome {
+	if o.at(a, Exchanging) {
+		if err := o.complete(a, r); err != nil {
+			o.log.Info("attempt failed", "provider", a.provider.ID, "code", fault.CodeOf(err), "error", err.Error(), "cause", cause(err))
+			o.mu.Lock()
+			o.failLocked(a, err)
+			o.mu.Unlock()
+		}
+	}
+	o.mu.Lock()
+	v := a.view
+	o.mu.Unlock()
+	return oauth.Outcome{
+		OK:       v.Status == Complete,
+		Provider: v.ProviderName,
+		Account:  v.Account,
+		Scopes:   v.Granted,
+		Missing:  v.Missing,
+		Code:     string(v.Code),
+		Message:  v.Message,
+	}
+}
+
+// complete exchanges the code, learns who consented and settles the grant.
+func (o *Orchestrator) complete(a *attempt, r oauth.AuthorizationResponse) error {
+	if err := oauth.CheckIss(a.server, r); err != nil {
+		return err
+	}
+	if r.Error != "" {
+		return responseFault(r.Error, a.provider.Name)
+	}
+	// Not a.ctx: once the code is out, a cancel must not leave a token behind
+	// that nobody knows of. The HTTP client has limits of its own.
+	ctx := o.ctx
+	token, err := o.http.Exchange(ctx, a.server, a.client, r.Code, a.redirectURI, a.authz.Verifier)
+	if err != nil {
+		return oauth.Fault(err, a.provider.Name)
+	}
+	if !o.at(a, Identifying) {
+		o.discard(a.server, a.client, token)
+		return nil
+	}
+	account, err := o.identify(ctx, a, token)
+	if err != nil {
+		o.discard(a.server, a.client, token)
+		return err
+	}
+	if !o.at(a, Saving) {
+		o.discard(a.server, a.client, token)
+		return nil
+	}
+	return o.grant(context.WithoutCancel(ctx), a, token, account)
+}
+
+// responseFault turns an authorization error response (RFC 6749 section
+// 4.1.2.1) into a failure in our words.
+func responseFault(code, name string) error {
+	switch code {
+	case "access_denied", "consent_required", "interaction_required", "login_required":
+		return fault.New(fault.Denied, "%s was not approved: the answer there was no.", name)
+	case "temporarily_unavailable", "server_error":
+		return fault.New(fault.ProviderUnavailable, "%s says that it cannot do this right now. Try again in a while.", name)
+	case "invalid_scope":
+		return fault.New(fault.ProviderError, "%s does not know one of the scopes that were asked for (invalid_scope).", name)
+	case "unauthorized_client", "invalid_request", "unsupported_response_type", "invalid_client":
+		return fault.New(fault.ProviderError, "%s refused the request (%s). Check the OAuth app: its client id, type and redirect URI.", name, code)
+	}
+	return fault.New(fault.ProviderError, "%s answered with an error (%s).", name, code)
+}
+
+// identify learns whose grant it is. A verified ID token is believed; one that
+// fails verification ends the attempt. An identity call that does not answer
+// costs the label, not the grant.
+func (o *Orchestrator) identify(ctx context.Context, a *attempt, token oauth.Token) (oauth.Account, error) {
+	var claims map[string]any
+	if !token.ID.IsZero() && a.server.JWKSURL != "" && slices.Contains(a.request.Scopes, "openid") {
+		var err error
+		claims, err = o.http.VerifyIDToken(ctx, a.server, a.client, token.ID, a.authz.Nonce)
+		if err != nil {
+			return oauth.Account{}, fault.Wrap(err, fault.IdentityFailed, "%s said who you are in a way that does not hold up, so nothing was stored. Try again.", a.provider.Name)
+		}
+	}
+	account, err := o.http.Identify(ctx, a.server, token, claims)
+	if err != nil {
+		if fault.CodeOf(err) == fault.IdentityFailed {
+			return oauth.Account{}, err
+		}
+		o.log.Warn("account not learned", "provider", a.provider.ID, "error", err.Error())
+	}
+	return account, nil
+}
+
+// grant stores what the attempt obtained, as a new connection or as the next
+// token of the one for the same account, and ends the attempt.
+func (o *Orchestrator) grant(ctx context.Context, a *attempt, token oauth.Token, account oauth.Account) error {
+	c, isNew, leaveLanes, err := o.connectionFor(ctx, a, account.ID)
+	if err != nil {
+		o.discard(a.server, a.client, token)
+		return err
+	}
+	err = o.settle(ctx, c, o.granted(c, a, token, account), false)
+	leaveLanes()
+	if err != nil {
+		if isNew {
+			c.release()
+			o.discard(a.server, a.client, token)
+		}
+		return err
+	}
+	o.mu.Lock()
+	r := c.rec
+	c.failures, c.refusals, c.nextTry = 0, 0, time.Time{}
+	done := o.finishLocked(a, func(v *Attempt) {
+		v.Status = Complete
+		v.ConnectionID, v.Account = r.ID, r.Account.Label
+		v.Granted, v.Missing = r.Granted, without(r.Requested, r.Granted)
+	})
+	o.mu.Unlock()
+	if !done && isNew {
+		// Cancelled while it was being saved: the user's no comes last. A grant
+		// that replaced an older one of the same account stays.
+		_, _, err = o.Disconnect(ctx, r.ID)
+	}
+	return err
+}
+
+// granted returns the record of c as the attempt leaves it.
+func (o *Orchestrator) granted(c *connection, a *attempt, token oauth.Token, account oauth.Account) Record {
+	o.mu.Lock()
+	r := c.rec
+	o.mu.Unlock()
+	now := time.Now().Round(0)
+	if r.ID == "" {
+		r.ID, r.Created = newID("con_"), now
+		r.Provider, r.ClientID = a.provider.ID, a.client.ID
+		r.Status = Connected
+	}
+	r.Origin, r.Issuer = origins(a.server), a.server.Issuer
+	r.Account = account
+	r.Requested, r.Granted = a.request.Scopes, a.provider.Granted(a.request.Scopes, token.Scopes)
+	if r.Granted == nil {
+		r.Granted = a.request.Scopes // RFC 6749 section 5.1: as asked
+	}
+	token.ID = oauth.Secret{} // it has done its work
+	r.Token = token
+	r.Generation++
+	r.Status, r.Reason = step(r.Status, granted), ""
+	r.RefreshSent = time.Time{}
+	r.Refreshed = now
+	return r
+}
+
+// connectionFor returns the connection that a grant belongs to, with its lane
+// taken: the one of the same account and app, or a new one. An account that
+// could not be learned never replaces one that is known. Making a new one also
+// takes the orchestrator's lane, so that two attempts for one account cannot
+// make two.
+func (o *Orchestrator) connectionFor(ctx context.Context, a *attempt, accountID string) (c *connection, isNew bool, leaveLanes func(), err error) {
+	find := func() *connection {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		for _, c := range o.byProvider[a.provider.ID] {
+			if c.rec.ClientID == a.client.ID && c.rec.Issuer == a.server.Issuer && c.rec.Account.ID == accountID {
+				return c
+			}
+		}
+		return nil
+	}
+	for {
+		if c = find(); c == nil {
+			if err = enter(ctx, o.lane); err != nil {
+				return nil, false, nil, err
+			}
+			if c = find(); c == nil {
+				c = &connection{lane: make(chan struct{}, 1), release: o.use(a.provider.ID)}
+				c.lane <- struct{}{}
+				return c, true, func() { leave(c.lane); leave(o.lane) }, nil
+			}
+			leave(o.lane)
+		}
+		if err = enter(ctx, c.lane); err != nil {
+			return nil, false, nil, err
+		}
+		o.mu.Lock()
+		disconnected := c.gone
+		o.mu.Unlock()
+		if !disconnected {
+			return c, false, func() { leave(c.lane) }, nil
+		}
+		leave(c.lane) // disconnected while we waited: look again
+	}
+}
+
+// discard revokes a token that nobody will use. It is best effort: the user
+// was told already that there is no connection.
+func (o *Orchestrator) discard(s oauth.Server, c oauth.Client, token oauth.Token) {
+	o.wg.Go(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(o.ctx), revokeLimit)
+		defer cancel()
+		o.revokeToken(ctx, s, c, token)
+	})
+}
+
+// cause returns the text behind a failure, for the log. Errors of ours hold no
+// secrets and no provider text.
+func cause(err error) string {
+	type unwrapper interface{ Unwrap() error }
+	if u, ok := err.(unwrapper); ok && u.Unwrap() != nil {
+		return u.Unwrap().Error()
+	}
+	return ""
+}
