@@ -146,7 +146,7 @@ func (o *Orchestrator) covering(r ConnectRequest) (Connection, bool) {
 	defer o.mu.Unlock()
 	for _, c := range o.byProvider[r.Provider] {
 		if c.rec.ClientID == r.ClientID && c.rec.Status != NeedsReconnect &&
-			(r.Account == "" || isAccount(&c.rec, r.Account) || isNearlyAccount(&c.rec, r.Account)) &&
+			(r.Account == "" || isAccount(&c.rec, r.Account)) &&
 			len(without(r.Scopes, c.rec.Granted)) == 0 {
 			return o.viewLocked(c), true
 		}

@@ -250,6 +250,31 @@ func TestAccountsAreMatchedByIdentity(t *testing.T) {
 	})
 }
 
+func TestAnAccountIsFoundByTheNameItHasNow(t *testing.T) {
+	email := "old@example.com"
+	identity := func(a demo.Account) any { return map[string]string{"sub": a.Subject, "email": email} }
+	run(t, demo.Options{Identity: identity}, func(t *testing.T, w *world) {
+		c := w.connected("ada")
+		email = "new@example.com"
+		if again := w.connected("ada"); again.ID != c.ID || again.Account != email {
+			t.Fatalf("%+v", again)
+		}
+		for _, word := range []string{"new@example.com", "New@Example.com", c.ID} {
+			if got, err := w.Find("demo", word, ""); err != nil || got.ID != c.ID {
+				t.Errorf("%s: %+v %v", word, got, err)
+			}
+		}
+		_, err := w.Find("demo", "old@example.com", "")
+		w.wantCode(err, fault.NotConnected)
+		_, _, err = w.Disconnect(t.Context(), c.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.Find("demo", "new@example.com", "")
+		w.wantCode(err, fault.NotConnected)
+	})
+}
+
 func TestTwoAttemptsForOneAccountMakeOneConnection(t *testing.T) {
 	run(t, demo.Options{}, func(t *testing.T, w *world) {
 		a := w.connect(orchestrator.ConnectRequest{Account: "a"})

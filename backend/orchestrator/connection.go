@@ -63,20 +63,71 @@ func (o *Orchestrator) nameOf(providerID string) string {
 	return providerID
 }
 
-// addLocked and removeLocked keep the two indexes equal. Callers hold mu.
+// addLocked, removeLocked and replaceLocked keep the three indexes equal.
+// Callers hold mu.
 func (o *Orchestrator) addLocked(c *connection) {
 	o.connections[c.rec.ID] = c
 	o.byProvider[c.rec.Provider] = append(o.byProvider[c.rec.Provider], c)
+	for _, a := range aliases(&c.rec) {
+		o.byAlias[a] = append(o.byAlias[a], c)
+	}
 }
 
 func (o *Orchestrator) removeLocked(c *connection) {
 	delete(o.connections, c.rec.ID)
-	left := slices.DeleteFunc(slices.Clone(o.byProvider[c.rec.Provider]), func(x *connection) bool { return x == c })
-	if len(left) == 0 {
-		delete(o.byProvider, c.rec.Provider)
+	takeOut(o.byProvider, c.rec.Provider, c)
+	for _, a := range aliases(&c.rec) {
+		takeOut(o.byAlias, a, c)
+	}
+}
+
+// replaceLocked gives c another record of the same id; the account in it may
+// be known under another name since.
+func (o *Orchestrator) replaceLocked(c *connection, r Record) {
+	if o.connections[c.rec.ID] != c {
+		c.rec = r
 		return
 	}
-	o.byProvider[c.rec.Provider] = left
+	for _, a := range aliases(&c.rec) {
+		takeOut(o.byAlias, a, c)
+	}
+	c.rec = r
+	for _, a := range aliases(&c.rec) {
+		o.byAlias[a] = append(o.byAlias[a], c)
+	}
+}
+
+// takeOut takes c out of the list at key. Readers of the old list keep it whole.
+func takeOut[K comparable](index map[K][]*connection, key K, c *connection) {
+	left := slices.DeleteFunc(slices.Clone(index[key]), func(x *connection) bool { return x == c })
+	if len(left) == 0 {
+		delete(index, key)
+		return
+	}
+	index[key] = left
+}
+
+// alias is how a caller names a connection: its provider, and a word for the account.
+type alias struct{ provider, word string }
+
+// aliases returns those of r, each once. The words are the account's label,
+// the provider's identifier of it, and the connection's id.
+func aliases(r *Record) []alias {
+	words := []string{r.Account.Label, r.Account.ID, r.ID}
+	slices.Sort(words)
+	var all []alias
+	for _, w := range slices.Compact(words) {
+		if w != "" {
+			all = append(all, alias{r.Provider, w})
+		}
+	}
+	return all
+}
+
+// isAccount reports whether a word names the account of r, a label in whatever
+// letter case.
+func isAccount(r *Record, word string) bool {
+	return strings.EqualFold(r.Account.Label, word) || r.Account.ID == word || r.ID == word
 }
 
 // Connection returns one by id; fault.NotConnected when there is none.
@@ -119,23 +170,30 @@ func (o *Orchestrator) findLocked(providerID, account, clientID string) (*connec
 		return nil, o.storeErr
 	}
 	all := o.byProvider[providerID]
-	for _, same := range [...]func(*Record, string) bool{isAccount, isNearlyAccount} {
-		var found *connection
-		n := 0
-		for _, c := range all {
-			if (account == "" || same(&c.rec, account)) && (clientID == "" || c.rec.ClientID == clientID) {
-				found = c
-				n++
-			}
-		}
-		if n == 1 {
-			return found, nil
-		}
-		if n > 1 {
-			return nil, o.notOneLocked(providerID, account, all, n)
+	named := all
+	if account != "" {
+		named = o.byAlias[alias{providerID, account}]
+	}
+	found, n := oneOf(named, "", clientID)
+	if n == 0 && account != "" {
+		found, n = oneOf(all, account, clientID)
+	}
+	if n != 1 {
+		return nil, o.notOneLocked(providerID, account, all, n)
+	}
+	return found, nil
+}
+
+// oneOf finds the connection with a client id and, in whatever letter case, an
+// account label, and counts how many there are; "" is any.
+func oneOf(all []*connection, label, clientID string) (found *connection, n int) {
+	for _, c := range all {
+		if (label == "" || strings.EqualFold(c.rec.Account.Label, label)) && (clientID == "" || c.rec.ClientID == clientID) {
+			found = c
+			n++
 		}
 	}
-	return nil, o.notOneLocked(providerID, account, all, 0)
+	return found, n
 }
 
 // notOneLocked says why there is not exactly one connection.
@@ -168,15 +226,6 @@ func (o *Orchestrator) notOneLocked(providerID, account string, all []*connectio
 	}
 	return fault.New(fault.NotConnected, "%s is not connected. Connect it with: keyturn connect %s", name, providerID)
 }
-
-// isAccount reports whether a caller's word names the account of r: the label,
-// the provider's identifier, or the connection's id.
-func isAccount(r *Record, word string) bool {
-	return r.Account.Label == word || r.Account.ID == word || r.ID == word
-}
-
-// isNearlyAccount does so for a label in another letter case.
-func isNearlyAccount(r *Record, word string) bool { return strings.EqualFold(r.Account.Label, word) }
 
 // serverFor returns the authorization server and the client of a record as
 // they are configured now; the error says why they cannot be used.

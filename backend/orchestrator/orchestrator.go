@@ -80,6 +80,7 @@ type Orchestrator struct {
 	mu          sync.Mutex
 	connections map[string]*connection   // by id
 	byProvider  map[string][]*connection // the same, oldest first
+	byAlias     map[alias][]*connection  // the same again, by the words that callers use
 	apps        map[string]App           // by id
 	attempts    map[string]*attempt      // by handle
 	bells       map[chan struct{}]struct{}
@@ -108,6 +109,7 @@ func New(opts Options) *Orchestrator {
 		lane:        make(chan struct{}, 1),
 		connections: map[string]*connection{},
 		byProvider:  map[string][]*connection{},
+		byAlias:     map[alias][]*connection{},
 		apps:        map[string]App{},
 		attempts:    map[string]*attempt{},
 		bells:       map[chan struct{}]struct{}{},

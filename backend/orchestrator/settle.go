@@ -28,7 +28,7 @@ func (o *Orchestrator) settle(ctx context.Context, c *connection, r Record, keep
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	c.rec = r
+	o.replaceLocked(c, r)
 	c.unsaved = err != nil
 	if !c.gone && o.connections[r.ID] == nil {
 		o.addLocked(c)
