@@ -4,6 +4,7 @@ package rig
 
 import (
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -129,4 +130,14 @@ func (tr Tray) Title() string {
 	}
 	s, _ := v.Value().(string)
 	return s
+}
+
+// TrayAt returns the item that a program has registered with a real panel on a
+// bus: service is its name there.
+func TrayAt(t testing.TB, bus *dbus.Conn, service string) Tray {
+	return Tray{
+		d:    &Desk{t: t, conn: bus},
+		menu: bus.Object(service, "/StatusNotifierItem/menu"),
+		item: bus.Object(service, "/StatusNotifierItem"),
+	}
 }
