@@ -105,13 +105,20 @@ func (b *browser) Authorize(ctx context.Context, req oauth.AuthorizationRequest,
 	b.waiting[req.State.Reveal()] = tb
 	b.mu.Unlock()
 	show(oauth.Prompt{URL: u, RedirectURI: redirectURI})
+	reply := func(r oauth.AuthorizationResponse) oauth.Reply {
+		return oauth.Reply{Response: r, Tell: func(o oauth.Outcome) { tb.outcome <- o }}
+	}
 	select {
 	case r := <-tb.response:
-		return oauth.Reply{Response: r, Tell: func(o oauth.Outcome) { tb.outcome <- o }}, nil
+		return reply(r), nil
 	case <-ctx.Done():
 		b.mu.Lock()
+		_, waits := b.waiting[req.State.Reveal()]
 		delete(b.waiting, req.State.Reveal())
 		b.mu.Unlock()
+		if !waits { // handed over at the last moment: its page still waits
+			return reply(<-tb.response), nil
+		}
 		return oauth.Reply{}, ctx.Err()
 	}
 }
