@@ -46,11 +46,11 @@ func AuthorizationURL(r AuthorizationRequest, redirectURI string) (string, error
 	}
 	u, err := url.Parse(endpoint.URL)
 	if err != nil {
-		return "", fault.New(fault.BadRequest, "The address of the authorization endpoint is not a URL.")
+		return "", fault.New(fault.BadRequest, "The provider's authorization URL is not a URL. Change it with: keyturn providers update")
 	}
 	kept, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return "", fault.New(fault.BadRequest, "The address of the authorization endpoint has a malformed query.")
+		return "", fault.New(fault.BadRequest, "The query of the provider's authorization URL is malformed. Change it with: keyturn providers update")
 	}
 	query := url.Values{}
 	for name, values := range kept {

@@ -44,7 +44,7 @@ func (h *HTTP) Discover(ctx context.Context, issuer string, allowLoopbackHTTP bo
 		return Metadata{}, err
 	}
 	if strings.Contains(issuer, "?") {
-		return Metadata{}, fault.New(fault.BadRequest, "The address of an issuer has no query (no question mark).")
+		return Metadata{}, fault.New(fault.BadRequest, "An issuer's address cannot have a query. Leave out the question mark and what follows it.")
 	}
 	// The last answer that was a document of some kind says more than the 404s
 	// of the places that were asked in vain.

@@ -27,7 +27,7 @@ func ValidEndpoint(raw string, allowLoopbackHTTP bool) error {
 	}
 	for i := range len(raw) {
 		if c := raw[i]; c <= 0x20 || c >= 0x7f || strings.IndexByte("\\\"<>^`{|}", c) >= 0 {
-			return refuse("it holds a character that does not belong into a URL")
+			return refuse("it holds a character that does not belong in a URL")
 		}
 	}
 	plain := strings.HasPrefix(raw, "http://")
