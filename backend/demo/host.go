@@ -45,9 +45,6 @@ func NewHost(dir string, port int) *Host {
 	}
 }
 
-// Server returns what answers.
-func (h *Host) Server() *Server { return h.server }
-
 // Use has the server listen until release is called, and a little longer. It
 // fails with fault.PortInUse when another program has the port.
 func (h *Host) Use() (release func(), err error) {

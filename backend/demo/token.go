@@ -55,7 +55,7 @@ func (s *Server) grantFor(q *Request) (tokens, *refusal) {
 	case repeated(q.Form) != "":
 		return tokens{}, refuse("invalid_request", "A parameter is there twice.")
 	case len(q.Query) > 0:
-		return tokens{}, refuse("invalid_request", "Parameters belong into the body.")
+		return tokens{}, refuse("invalid_request", "Parameters belong in the body.")
 	}
 	client, bad := s.authenticate(q)
 	if bad != nil {
