@@ -66,7 +66,7 @@ secrets: ## no secret is committed; the scan proves itself on a planted one
 
 go-test:
 	@build/setup.sh test
-	go test -race -timeout 15m ./...
+	go test -race -timeout 8m ./...
 
 ui-test: frontend
 	@build/setup.sh browser
