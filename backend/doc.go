@@ -9,6 +9,7 @@
 //	                     │
 //	                   app/                 window, tray, notices, single instance, wiring
 //	                     │                  app/open: the browser · app/cli: the command line
+//	                     │                  app/e2e, app/bench: proofs on the built programs
 //	   ┌─────────────────┼─────────────────────┐
 //	   ▼                 ▼                     ▼
 //	api               store                transport      adapters: local HTTP; disk and key;
