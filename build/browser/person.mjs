@@ -49,7 +49,7 @@ try {
     if (page.url().startsWith(home + '/oauth/done/')) {
       // The page waits for the exchange and reloads itself until it is over.
       if (!(await page.locator('meta[http-equiv=refresh]').count())) {
-        if (option.shot) await page.screenshot({ path: option.shot })
+        if (option.shot) await page.screenshot({ path: option.shot, animations: 'disabled' })
         const text = (await page.locator('body').innerText()).replace(/\s+/g, ' ').trim()
         console.log(JSON.stringify({ url: page.url(), title: await page.title(), text }))
         code = 0
