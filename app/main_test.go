@@ -75,7 +75,7 @@ func TestWailsIsTheOneThatChecksOrigins(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(string(mod), "\tgithub.com/wailsapp/wails/v2 v2.15.0") {
+		if !strings.Contains(string(mod), "\tgithub.com/wailsapp/wails/v2 v2.15.0\n") {
 			t.Error("go.mod does not name Wails v2.15.0")
 		}
 		if strings.Contains(string(mod), "replace github.com/wailsapp") {

@@ -290,6 +290,7 @@ func TestStartAndStopLeaveNothingRunning(t *testing.T) {
 		if health.Program != program || health.PID != os.Getpid() {
 			t.Errorf("%+v", health)
 		}
+		storeIsOpen(t, c) // the socket answers before the store does
 		checks, err := c.Diagnosis(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -417,6 +418,20 @@ func TestTheCallbackPortIsTaken(t *testing.T) {
 	for _, check := range checks {
 		if check.Name == "callback port" && (check.Status != "failed" || !strings.Contains(check.Says, fmt.Sprint(port))) {
 			t.Errorf("%+v", check)
+		}
+	}
+}
+
+// storeIsOpen waits until the store has been read.
+func storeIsOpen(t *testing.T, c *client.Client) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		all, err := c.Connections(t.Context())
+		if err == nil && all.Store == "" {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the store is not open: %+v %v", all, err)
 		}
 	}
 }
