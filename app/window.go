@@ -85,11 +85,10 @@ func (w *window) show(view string) error {
 		return w.why
 	}
 	w.view = view
-	select {
-	case <-w.loaded:
+	switch {
+	case isClosed(w.loaded):
 		go w.present(w.ctx, view) // Wails hands this to the main thread and waits
-	case <-w.wanted:
-	default:
+	case !isClosed(w.wanted):
 		close(w.wanted)
 	}
 	return nil

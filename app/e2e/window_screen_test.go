@@ -207,7 +207,12 @@ func (s *screen) install(extra ...string) *rig.Install {
 		}
 	}
 	k := rig.Prepare(s.t, append(env, extra...)...)
-	s.t.Cleanup(func() { killAll("HOME=" + k.Home) })
+	s.t.Cleanup(func() {
+		killAll("HOME=" + k.Home)
+		if log, err := os.ReadFile(filepath.Join(k.Home, "k/state/keyturn.log")); err == nil && s.t.Failed() {
+			s.t.Logf("the log of Keyturn:\n%s", log)
+		}
+	})
 	return k
 }
 
