@@ -125,7 +125,7 @@ func sayStatus(w io.Writer, all wire.Connections, shown []wire.Connection, only 
 			}
 		}
 	}
-	if says := protectors[all.Protector]; says != "" {
+	if says := protectors[all.Protector]; says != "" && all.Store == "" {
 		fmt.Fprintln(w, says)
 	}
 }
