@@ -148,6 +148,11 @@ func (o *Orchestrator) DeleteApp(ctx context.Context, id string) error {
 	}
 	o.mu.Lock()
 	delete(o.apps, id)
+	for _, at := range o.attempts {
+		if at.view.Provider == a.Provider && at.client.ID == a.Client.ID {
+			o.failLocked(at, fault.New(fault.Cancelled, "The OAuth app was deleted before this was done."))
+		}
+	}
 	o.ringLocked()
 	o.mu.Unlock()
 	return nil

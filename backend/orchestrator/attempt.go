@@ -79,11 +79,16 @@ func (o *Orchestrator) Cancel(handle string) error {
 	return nil
 }
 
-// expire is what the timer of a pending attempt does. An attempt whose
-// response has come is no longer waiting: the exchange has limits of its own.
+// expire is what the timer of a pending attempt does.
 func (o *Orchestrator) expire(a *attempt) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.expireLocked(a)
+}
+
+// expireLocked ends an attempt that still waits. One whose response has come
+// does not: the exchange has limits of its own. Callers hold mu.
+func (o *Orchestrator) expireLocked(a *attempt) {
 	if a.view.Step == WaitingForBrowser {
 		o.failLocked(a, fault.New(fault.Expired, "%s was not approved within %s. Start again when you are ready.", a.provider.Name, minutes(PendingLife)))
 	}
@@ -118,6 +123,10 @@ func (o *Orchestrator) finishLocked(a *attempt, result func(*Attempt)) bool {
 func (o *Orchestrator) forget(a *attempt) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.forgetLocked(a)
+}
+
+func (o *Orchestrator) forgetLocked(a *attempt) {
 	if o.attempts[a.view.Handle] == a {
 		delete(o.attempts, a.view.Handle)
 		o.ringLocked()
@@ -128,29 +137,29 @@ func (o *Orchestrator) forget(a *attempt) {
 // stands still while a laptop sleeps.
 func (o *Orchestrator) sweep(now time.Time) {
 	o.mu.Lock()
-	var late []*attempt
+	defer o.mu.Unlock()
 	for _, a := range o.attempts {
-		if now.After(a.view.Expires) {
-			late = append(late, a)
+		switch {
+		case !now.After(a.view.Expires):
+		case a.view.Status == Pending:
+			o.expireLocked(a)
+		default:
+			o.forgetLocked(a)
 		}
-	}
-	o.mu.Unlock()
-	for _, a := range late {
-		if a.view.Status == Pending {
-			o.expire(a)
-			continue
-		}
-		o.forget(a)
 	}
 }
 
 var errStopped = fault.New(fault.Cancelled, "Keyturn was stopped before this was done.")
 
-// endAll ends every attempt when Keyturn stops.
+// endAll ends every attempt when Keyturn stops, but for those that are being
+// saved: their code is spent, and a save takes no longer than saying no to it.
 func (o *Orchestrator) endAll() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, a := range o.attempts {
+		if a.view.Step == Saving {
+			continue
+		}
 		o.failLocked(a, errStopped)
 		a.timer.Stop()
 	}

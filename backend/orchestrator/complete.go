@@ -50,16 +50,16 @@ func (o *Orchestrator) complete(a *attempt, r oauth.AuthorizationResponse) error
 		return oauth.Fault(err, a.provider.Name)
 	}
 	if !o.at(a, Identifying) {
-		o.discard(a.server, a.client, token)
+		o.discard(a, token)
 		return nil
 	}
 	account, err := o.identify(ctx, a, token)
 	if err != nil {
-		o.discard(a.server, a.client, token)
+		o.discard(a, token)
 		return err
 	}
 	if !o.at(a, Saving) {
-		o.discard(a.server, a.client, token)
+		o.discard(a, token)
 		return nil
 	}
 	return o.grant(context.WithoutCancel(ctx), a, token, account)
@@ -108,16 +108,24 @@ func (o *Orchestrator) identify(ctx context.Context, a *attempt, token oauth.Tok
 func (o *Orchestrator) grant(ctx context.Context, a *attempt, token oauth.Token, account oauth.Account) error {
 	c, isNew, leaveLanes, err := o.connectionFor(ctx, a, account.ID)
 	if err != nil {
-		o.discard(a.server, a.client, token)
+		o.discard(a, token)
 		return err
+	}
+	if !o.at(a, Saving) { // ended while it waited for the lanes
+		leaveLanes()
+		if isNew {
+			c.release()
+		}
+		o.discard(a, token)
+		return nil
 	}
 	err = o.settle(ctx, c, o.granted(c, a, token, account), false)
 	leaveLanes()
 	if err != nil {
 		if isNew {
 			c.release()
-			o.discard(a.server, a.client, token)
 		}
+		o.discard(a, token)
 		return err
 	}
 	o.mu.Lock()
@@ -205,13 +213,38 @@ func (o *Orchestrator) connectionFor(ctx context.Context, a *attempt, accountID 
 }
 
 // discard revokes a token that nobody will use. It is best effort: the user
-// was told already that there is no connection.
-func (o *Orchestrator) discard(s oauth.Server, c oauth.Client, token oauth.Token) {
+// was told already that there is no connection. There are providers where
+// revoking one token ends all that the app has for that account; a token of an
+// account that is connected is therefore left to end by itself.
+func (o *Orchestrator) discard(a *attempt, token oauth.Token) {
 	o.wg.Go(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(o.ctx), revokeLimit)
 		defer cancel()
-		o.revokeToken(ctx, s, c, token)
+		if o.sharesGrant(ctx, a, token) {
+			o.log.Info("token left to end by itself", "provider", a.provider.ID)
+			return
+		}
+		o.revokeToken(ctx, a.server, a.client, token)
 	})
+}
+
+// sharesGrant reports whether a connection may live by the same grant as a
+// token that an attempt brought: one of the same app, for all that is known of
+// the account.
+func (o *Orchestrator) sharesGrant(ctx context.Context, a *attempt, token oauth.Token) bool {
+	o.mu.Lock()
+	accounts := map[string]bool{}
+	for _, c := range o.byProvider[a.provider.ID] {
+		if c.rec.ClientID == a.client.ID {
+			accounts[c.rec.Account.ID] = true
+		}
+	}
+	o.mu.Unlock()
+	if len(accounts) == 0 {
+		return false
+	}
+	account, err := o.http.Identify(ctx, a.server, token, nil)
+	return err != nil || account.ID == "" || accounts[account.ID] || accounts[""]
 }
 
 // cause returns the text behind a failure, for the log. Errors of ours hold no

@@ -146,6 +146,7 @@ func (o *Orchestrator) covering(r ConnectRequest) (Connection, bool) {
 	defer o.mu.Unlock()
 	for _, c := range o.byProvider[r.Provider] {
 		if c.rec.ClientID == r.ClientID && c.rec.Status != NeedsReconnect &&
+			(!c.rec.Token.Refresh.IsZero() || alive(&c.rec, time.Now())) &&
 			(r.Account == "" || isAccount(&c.rec, r.Account)) &&
 			len(without(r.Scopes, c.rec.Granted)) == 0 {
 			return o.viewLocked(c), true
@@ -284,6 +285,9 @@ func (o *Orchestrator) abandon(a *attempt, err error) {
 	if a.view.URL != "" {
 		o.failLocked(a, err) // no-op when it was cancelled or has expired
 		return
+	}
+	if a.view.Status == Error { // ended before it had a prompt
+		err = fault.New(a.view.Code, "%s", a.view.Message)
 	}
 	a.failed = err
 	a.view.Status = Error

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"keyturn/backend/fault"
 	"keyturn/backend/oauth"
 )
 
@@ -47,6 +48,10 @@ func (o *Orchestrator) Disconnect(ctx context.Context, id string) (Connection, b
 	if err := o.store.DeleteConnection(ctx, r.ID); err != nil {
 		o.log.Error("connection not deleted", "connection", r.ID, "error", err.Error())
 		o.putBack(c)
+		if revoked { // what was put back is of no use any more
+			r.Status, r.Reason = step(r.Status, gone), fault.GrantGone
+			_ = o.settle(ctx, c, r, true)
+		}
 		return v, revoked, err
 	}
 	c.release()

@@ -44,6 +44,9 @@ const (
 // laptop sleeps.
 const tick = 30 * time.Second
 
+// lastSave is how long stopping waits for a store that refused before.
+const lastSave = 2 * time.Second
+
 // Options are the parts an Orchestrator is built from. All are required but
 // Hosted and Log.
 type Options struct {
@@ -136,6 +139,7 @@ func (o *Orchestrator) Run(ctx context.Context) error {
 		case <-o.ctx.Done():
 			o.endAll()
 			o.wg.Wait()
+			o.saveRest()
 			o.releaseAll()
 			return nil
 		}
@@ -159,11 +163,15 @@ func (o *Orchestrator) Ready() <-chan struct{} { return o.ready }
 // tries again when the store was locked.
 func (o *Orchestrator) open(ctx context.Context) error {
 	select {
-	case <-o.ready:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-o.ctx.Done():
-		return errStopping
+	case <-o.ready: // also while stopping: what a late attempt saved may have to be undone
+	default:
+		select {
+		case <-o.ready:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-o.ctx.Done():
+			return errStopping
+		}
 	}
 	err := o.storeError()
 	if err == nil || fault.CodeOf(err) != fault.StoreLocked {
@@ -245,6 +253,26 @@ func (o *Orchestrator) use(providerID string) (release func()) {
 		return func() {}
 	}
 	return release
+}
+
+// saveRest tries once more to save what could not be saved: after this it is
+// in no memory either.
+func (o *Orchestrator) saveRest() {
+	o.mu.Lock()
+	var rest []Record
+	for _, c := range o.connections {
+		if c.unsaved {
+			rest = append(rest, c.rec)
+		}
+	}
+	o.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(o.ctx), lastSave)
+	defer cancel()
+	for _, r := range rest {
+		if err := o.store.SaveConnection(ctx, r); err != nil {
+			o.log.Error("connection lost its newest token", "provider", r.Provider, "connection", r.ID, "error", err.Error())
+		}
+	}
 }
 
 // releaseAll lets hosted servers go when everything has ended.

@@ -83,7 +83,13 @@ func (o *Orchestrator) refreshDue(now time.Time) {
 		if c.unsaved {
 			o.goLocked(func() { o.change(c, func(*connection, *Record) {}) })
 		}
-		if c.rec.Status == NeedsReconnect || c.rec.Token.Refresh.IsZero() || c.rec.Token.Expiry.IsZero() {
+		if c.rec.Status == NeedsReconnect || c.rec.Token.Expiry.IsZero() {
+			continue
+		}
+		if c.rec.Token.Refresh.IsZero() {
+			if !alive(&c.rec, now) {
+				_, _ = o.renewLocked(c, now) // finds that only the user can help, and says so unasked
+			}
 			continue
 		}
 		life := lifetime(&c.rec)
@@ -128,8 +134,9 @@ func (o *Orchestrator) refresh(c *connection) error {
 	}
 
 	lost := !r.RefreshSent.IsZero() // the answer to an earlier request never came
-	r.RefreshSent = now.Round(0)
-	err = o.store.SaveConnection(o.ctx, r)
+	noted := r
+	noted.RefreshSent = now.Round(0)
+	err = o.store.SaveConnection(o.ctx, noted)
 	if o.ctx.Err() != nil {
 		return errStopping
 	}
@@ -138,6 +145,7 @@ func (o *Orchestrator) refresh(c *connection) error {
 		o.failed(c, r, outage, fault.CodeOf(err), firstBackoff)
 		return err
 	}
+	r = noted
 	token, unanswered, err := o.send(server, client, r.Token.Refresh)
 	if err != nil {
 		return o.refused(c, r, p.Name, err, lost || unanswered)
@@ -243,8 +251,8 @@ func (o *Orchestrator) refused(c *connection, r Record, name string, err error, 
 		return said
 	}
 	o.log.Warn("refresh failed", "provider", r.Provider, "connection", r.ID, "error", wire.Error())
-	if wire.Kind != oauth.OutcomeUnknown {
-		r.RefreshSent = time.Time{} // there was an answer
+	if wire.Kind != oauth.OutcomeUnknown && !lost {
+		r.RefreshSent = time.Time{} // there was an answer to all that was sent
 	}
 	switch judge(wire) {
 	case gone:

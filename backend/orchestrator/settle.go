@@ -13,7 +13,9 @@ func (o *Orchestrator) settle(ctx context.Context, c *connection, r Record, keep
 	o.mu.Lock()
 	dropped := c.gone
 	if dropped {
-		c.rec.Token = r.Token // for the disconnect that waits: it revokes the newest
+		// For the disconnect that waits: it revokes the newest, or puts it back.
+		o.replaceLocked(c, r)
+		c.unsaved = true
 	}
 	o.mu.Unlock()
 	if dropped {
