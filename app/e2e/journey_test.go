@@ -184,6 +184,8 @@ func TestAnAttemptExpiresByItsOwnTimer(t *testing.T) {
 		"--token-auth-method", "none", "--allow-http-loopback")
 	k.JSON(0, "apps", "upsert", "--provider", "silent", "--client-id", "nobody", "--no-client-secret")
 	tr := d.Tray()
+	tr.Wait("Connect", "Silent")
+	time.Sleep(500 * time.Millisecond) // a click right after the menu changed is ignored
 	tr.Click("Connect", "Silent")
 	authURL := k.Opened(1)
 	tr.Wait("waiting for you")
