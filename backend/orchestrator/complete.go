@@ -98,6 +98,9 @@ func (o *Orchestrator) identify(ctx context.Context, a *attempt, token oauth.Tok
 		if fault.CodeOf(err) == fault.IdentityFailed {
 			return oauth.Account{}, err
 		}
+		if ctx.Err() != nil {
+			return oauth.Account{}, errStopped // not unknown: we did not wait for it
+		}
 		o.log.Warn("account not learned", "provider", a.provider.ID, "error", err.Error())
 	}
 	return account, nil

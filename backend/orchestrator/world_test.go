@@ -50,6 +50,10 @@ func start(t *testing.T, as *demo.Server, store *storetest.Memory) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startWith(t, as, store, catalogue)
+}
+
+func startWith(t *testing.T, as *demo.Server, store *storetest.Memory, catalogue *provider.Catalogue) *world {
 	w := &world{t: t, as: as, store: store, browser: &browser{waiting: map[string]*tab{}}}
 	w.Orchestrator = orchestrator.New(orchestrator.Options{
 		Store:      store,
