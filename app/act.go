@@ -64,9 +64,13 @@ func (a *App) open(view string) error {
 
 var viewShape = regexp.MustCompile(`^[a-z]{1,32}(\?[a-z]{1,32}=[A-Za-z0-9_-]{1,64})?$`)
 
-// valid returns view, or the first one when view is not the address of any:
-// programs ask for views, too.
+// valid returns the address of a view, or that of the first one when there is
+// no such view: programs ask for views, too, and write connect/github for the
+// one of a provider.
 func valid(view string) string {
+	if id, ok := strings.CutPrefix(view, ViewConnect+"/"); ok {
+		view = viewOfProvider(id)
+	}
 	if !viewShape.MatchString(view) {
 		return ViewConnections
 	}

@@ -49,10 +49,12 @@ func TestOnlyViewsAreShown(t *testing.T) {
 		"":                                     ViewConnections,
 		"connections":                          "connections",
 		"connect?provider=github":              "connect?provider=github",
+		"connect/github":                       "connect?provider=github",
 		"attempt?state=4a5f8647c98313deac6374": "attempt?state=4a5f8647c98313deac6374",
 		"javascript:alert(1)":                  ViewConnections,
 		"connect?provider=</script>":           ViewConnections,
 		"connect?provider=a&x=b":               ViewConnections,
+		"connect/a/b":                          ViewConnections,
 		"Connections\n":                        ViewConnections,
 		"connect\n":                            ViewConnections,
 	} {
