@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"keyturn/app/e2e/rig"
+	"keyturn/backend/demo"
 )
 
 // TestADesktopFromFirstStartToQuit is the journey of a newcomer with hands and
@@ -93,6 +94,150 @@ func TestADesktopFromFirstStartToQuit(t *testing.T) {
 	rig.Eventually(t, 5*time.Second, "the last process of Keyturn to end", func() bool {
 		return len(running("HOME="+k.Home)) == 0
 	})
+}
+
+// TestTrayAndNotificationsComeAndGo starts before there is a panel, takes the
+// panel away and brings it back (PR-17), and never has a notification daemon.
+func TestTrayAndNotificationsComeAndGo(t *testing.T) {
+	s := newScreen(t)
+	defer s.photographFailure()
+	k := s.install()
+	k.Run("keyturn-desktop", "--hidden")
+	k.Stop()
+	k.Run("keyturn-desktop") // not the first start, but nothing else would show it
+	s.waitWindow()
+	s.see().waitRead("keyturn", "Nothing connected yet")
+
+	panel := s.panel()
+	s.icon()
+	s.closeWindow()
+	s.menu().open("Connect")
+	s.must("xdotool", "key", "Escape", "key", "Escape")
+
+	_ = panel.Process.Kill()
+	rig.Eventually(t, 10*time.Second, "the icon to go with the panel", func() bool {
+		killAll("HOME="+s.home, "panel-") // its plugins are processes of their own
+		n, _ := brass(s.look())
+		return n == 0
+	})
+	s.panel()
+	s.icon()
+	s.shoot("desktop-20-panel-back.png")
+
+	newAuthority(t, "acme", "Acme", demo.Options{}).connect(k)
+	s.click(s.menu().place("Open Keyturn"))
+	s.waitWindow()
+	s.see().waitRead("keyturn", "ada@example.com", "Acme", "1 account, connected.")
+	if check := k.doctor("notifications"); check["status"] != "missing" {
+		t.Errorf("without a notification daemon: %v", check)
+	}
+	s.click(s.menu().place("Quit"))
+	k.Wait(5 * time.Second)
+}
+
+// TestWithoutADisplayTheRestWorks starts the program of the desktop where there
+// is none.
+func TestWithoutADisplayTheRestWorks(t *testing.T) {
+	k := &install{rig.Start(t, "keyturn-desktop", "DBUS_SESSION_BUS_ADDRESS=unix:path=/nonexistent")}
+	for _, name := range []string{"window", "session bus", "tray", "notifications"} {
+		if check := k.doctor(name); check["status"] != "missing" || check["says"] == "" {
+			t.Errorf("without a desktop: %v", check)
+		}
+	}
+	newAuthority(t, "acme", "Acme", demo.Options{}).connect(k)
+	if r := k.CLI("token", "acme"); r.Code != 0 || len(r.Stdout) < 20 {
+		t.Errorf("token without a desktop: %+v", r)
+	}
+	if r := k.CLI("open"); r.Code != 1 || !strings.Contains(r.Stderr, "no display") {
+		t.Errorf("open without a display: %+v", r)
+	}
+	k.Stop()
+	if !strings.Contains(k.Said(), "no display") {
+		t.Errorf("what is missing was not said:\n%s", k.Said())
+	}
+}
+
+// TestWithoutASessionBusTheWindowIsThere has a display, and nothing else.
+func TestWithoutASessionBusTheWindowIsThere(t *testing.T) {
+	s := newScreen(t)
+	defer s.photographFailure()
+	k := s.install("DBUS_SESSION_BUS_ADDRESS=unix:path=/nonexistent")
+	k.Run("keyturn-desktop")
+	s.waitWindow()
+	s.click(s.mainButton()) // screen readers have no bus either
+	k.Opened(1)
+	s.shoot("window-light-no-bus.png")
+	if check := k.doctor("session bus"); check["status"] != "missing" {
+		t.Errorf("without a session bus: %v", check)
+	}
+	k.Stop()
+	rig.Eventually(t, 5*time.Second, "the last process of Keyturn to end", func() bool {
+		return len(running("HOME="+k.Home)) == 0
+	})
+}
+
+// TestTheWindowInEveryDress shows connections in every state, with names as
+// long as they come, in a light and in a dark window, large and small.
+func TestTheWindowInEveryDress(t *testing.T) {
+	s := newScreen(t)
+	defer s.photographFailure()
+	s.panel()
+	k := s.install()
+	k.Run("keyturn-desktop", "--hidden")
+
+	const long = "wilhelmina.featherstonehaugh-cholmondeley@procurement.department.acme-corporation.example"
+	wordy := func(demo.Account) any { return map[string]any{"sub": "1", "email": long} }
+	newAuthority(t, "acme", "Acme", demo.Options{}).connect(k)
+	newAuthority(t, "wordy", "The Identity Platform of Acme Corporation", demo.Options{Identity: wordy}).connect(k)
+	newAuthority(t, "brief", "Brief", demo.Options{AccessTTL: 3 * time.Second, RefreshTTL: time.Millisecond}).connect(k)
+	absent := newAuthority(t, "absent", "Absent", demo.Options{AccessTTL: 3 * time.Second})
+	absent.connect(k)
+	absent.Close()
+	rig.Eventually(t, 15*time.Second, "a grant that is gone and a server that is away", func() bool {
+		k.CLI("token", "brief", "--min-valid", "5m")
+		k.CLI("token", "absent", "--min-valid", "5m")
+		said := k.CLI("--json", "status").Stdout
+		return strings.Contains(said, `"needs_reconnect"`) && strings.Contains(said, `"retrying"`)
+	})
+
+	for _, theme := range []string{"light", "dark"} {
+		if theme == "dark" {
+			k.Stop()
+			k.Set("GTK_THEME=Adwaita:dark")
+			k.Run("keyturn-desktop", "--hidden")
+		}
+		e := s.see()
+		name := func(what string) string { return "window-" + theme + "-" + what + ".png" }
+		k.CLI("open", "connections")
+		s.waitWindow()
+		e.waitRead("keyturn", long[:60], "Reconnect needed", "Retrying", "1 needs you")
+		s.shoot(name("connections"))
+		s.resize(640, 480)
+		s.shoot(name("connections-small"))
+		k.CLI("open", "connect/github")
+		e.waitRead("keyturn", "First, an OAuth app at GitHub")
+		s.shoot(name("provider-small"))
+		s.resize(920, 640)
+		s.shoot(name("provider"))
+		k.CLI("open", "connect/acme")
+		e.press(e.find("keyturn", button, "Connect Acme"))
+		e.waitRead("keyturn", "Waiting for you to approve at Acme")
+		s.shoot(name("attempt"))
+		e.press(e.find("keyturn", button, "Cancel"))
+		e.waitRead("keyturn", "You cancelled this.")
+		s.shoot(name("cancelled"))
+		s.menu()
+		s.shoot(name("menu"))
+		s.must("xdotool", "key", "Escape")
+	}
+	k.Stop()
+
+	// With nothing to open the store with, the window says so.
+	locked := s.install("KEYTURN_KEY_FILE=")
+	locked.Run("keyturn-desktop")
+	s.waitWindow()
+	s.see().waitRead("keyturn", "Your secrets are locked")
+	s.shoot("window-light-locked.png")
 }
 
 // person answers in a real browser and returns what the last page says.

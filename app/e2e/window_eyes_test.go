@@ -33,6 +33,7 @@ type role uint32
 const (
 	listItem role = 32
 	button   role = 43
+	link     role = 88
 )
 
 // ref is how AT-SPI names an object: who has it, and where there.

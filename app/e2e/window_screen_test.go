@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -198,15 +199,15 @@ func (s *screen) owned(name string) bool {
 }
 
 // install prepares a Keyturn on the screen.
-func (s *screen) install(extra ...string) *rig.Install {
+func (s *screen) install(extra ...string) *install {
 	s.t.Helper()
 	var env []string
 	for _, v := range s.env {
-		if name, _, _ := strings.Cut(v, "="); name != "HOME" && name != "PATH" && !strings.HasPrefix(name, "XDG_CONFIG") {
+		if name, _, _ := strings.Cut(v, "="); name != "HOME" && name != "PATH" && name != "XDG_CONFIG_HOME" {
 			env = append(env, v)
 		}
 	}
-	k := rig.Prepare(s.t, append(env, extra...)...)
+	k := &install{rig.Prepare(s.t, append(env, extra...)...)}
 	s.t.Cleanup(func() {
 		killAll("HOME=" + k.Home)
 		if log, err := os.ReadFile(filepath.Join(k.Home, "k/state/keyturn.log")); err == nil && s.t.Failed() {
@@ -318,6 +319,31 @@ func (s *screen) icon() (where image.Rectangle) {
 	return where
 }
 
+// mainButton waits for the button of the page that is filled with the accent
+// (frontend/src/style.css).
+func (s *screen) mainButton() (where image.Rectangle) {
+	s.t.Helper()
+	rig.Eventually(s.t, 15*time.Second, "a button in the window", func() bool {
+		img := s.look()
+		where = image.Rectangle{}
+		for y := panelHeight; y < screenHeight; y++ {
+			run := 0
+			for x := range screenWidth {
+				if r, g, b, _ := img.At(x, y).RGBA(); r>>8 == 0x85 && g>>8 == 0x5a && b>>8 == 0x10 {
+					run++
+				} else if run > 100 {
+					where = where.Union(image.Rect(x-run, y, x, y+1))
+					run = 0
+				} else {
+					run = 0
+				}
+			}
+		}
+		return where.Dy() > 10
+	})
+	return where
+}
+
 // click presses a mouse button in the middle of a rectangle.
 func (s *screen) click(where image.Rectangle) {
 	s.t.Helper()
@@ -422,11 +448,15 @@ func running(variable string) []string {
 	return found
 }
 
-// killAll ends the processes that running finds: services that the bus has
-// started are nobody's children.
-func killAll(variable string) {
+// killAll ends the processes that running finds, or those of them whose names
+// begin with one of some: services that the bus has started are nobody's
+// children.
+func killAll(variable string, names ...string) {
 	for _, process := range running(variable) {
-		pid, _, _ := strings.Cut(process, " ")
+		pid, name, _ := strings.Cut(process, " ")
+		if len(names) > 0 && !slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(name, n) }) {
+			continue
+		}
 		if n, err := strconv.Atoi(pid); err == nil && n > 1 && n != os.Getpid() {
 			_ = syscall.Kill(n, syscall.SIGKILL)
 		}

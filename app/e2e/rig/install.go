@@ -64,6 +64,9 @@ func Prepare(t testing.TB, extra ...string) *Install {
 	return k
 }
 
+// Set changes the environment of what starts from now on.
+func (k *Install) Set(variables ...string) { k.env = append(k.env, variables...) }
+
 // Opener replaces what opens the browser by a shell script.
 func (k *Install) Opener(script string) {
 	k.t.Helper()
