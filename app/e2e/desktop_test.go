@@ -73,7 +73,7 @@ func TestADesktopFromFirstStartToQuit(t *testing.T) {
 	e.waitRead("keyturn", "Connecting Demo", "Waiting for you to approve at Demo")
 	s.shoot("desktop-09-waiting.png")
 	person(t, authURL, "--click", "deny", "--shot", shot(t, "desktop-10-page-denied.png"))
-	e.waitRead("keyturn", "Demo is not connected", "denied at Demo")
+	e.waitRead("keyturn", "Demo was not connected", "denied at Demo")
 	s.notification()
 	s.shoot("desktop-11-denied.png")
 

@@ -5,9 +5,9 @@ const now = Date.parse('2026-03-01T12:00:00Z')
 const away = (seconds: number) => relative(new Date(now + seconds * 1000).toISOString(), now)
 
 test.each([
-  [0, 'in 0 seconds'],
-  [0.4, 'in 0 seconds'],
-  [-0.4, 'in 0 seconds'],
+  [0, 'now'],
+  [0.4, 'now'],
+  [-0.4, 'now'],
   [30, 'in 30 seconds'],
   [-1, '1 second ago'],
   [89, 'in 89 seconds'],

@@ -16,10 +16,11 @@ const units: [from: number, unit: Intl.RelativeTimeFormatUnit, size: number][] =
   [0, 'second', SECOND],
 ]
 
-/** "in 52 minutes", "8 minutes ago". */
+/** "in 52 minutes", "8 minutes ago", "now". */
 export function relative(time: string, now: number, language = 'en'): string {
   const away = Date.parse(time) - now
-  const format = new Intl.RelativeTimeFormat(language, { numeric: 'always' })
+  const numeric = Math.abs(away) < SECOND ? 'auto' : 'always' // "now" rather than "in 0 seconds"
+  const format = new Intl.RelativeTimeFormat(language, { numeric })
   for (const [from, unit, size] of units) {
     if (Math.abs(away) >= from) return format.format(Math.trunc(away / size) || 0, unit)
   }

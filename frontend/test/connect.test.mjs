@@ -155,7 +155,7 @@ describe('an attempt', () => {
   test('can be cancelled', async () => {
     const page = await started()
     await page.getByRole('button', { name: 'Cancel' }).click()
-    await heading('Demo is not connected')
+    await heading('Demo was not connected')
     await page.getByText('You cancelled this.').waitFor()
     expect(asked('POST /v1/internal/oauth/connect/st_0001/cancel')).toHaveLength(1)
   })
@@ -163,7 +163,7 @@ describe('an attempt', () => {
   test('that fails says why and what to do', async () => {
     const page = await started()
     world.fail('exchange_failed', 'Demo answered invalid_client.')
-    await heading('Demo is not connected')
+    await heading('Demo was not connected')
     await page.getByText('Demo refused to hand out a token.').waitFor()
     await page.getByText('Check the client ID and secret').waitFor()
     await page.getByText('Details').click()

@@ -143,7 +143,7 @@ export const scenes = {
     view: 'connect?provider=demo',
     then: async (page, world) => {
       await attempt((w) => w.fail('denied', 'Access was denied at Demo. Nothing has changed.'))(page, world)
-      await see(page, 'Demo is not connected')
+      await see(page, 'Demo was not connected')
     },
   },
   'attempt-forgotten': { world: () => new World('ordinary'), view: 'attempt?state=st_gone', then: (page) => see(page, 'This authorization is over') },

@@ -142,7 +142,7 @@ export const en = {
   attempt: {
     title: (name: string) => `Connecting ${name}`,
     titleComplete: (name: string) => `${name} is connected`,
-    titleError: (name: string) => `${name} is not connected`,
+    titleError: (name: string) => `${name} was not connected`,
     state: { pending: 'In progress', complete: 'Connected', error: 'Not connected' },
     steps: {
       waiting_for_browser: (name: string) => ({ now: `Waiting for you to approve at ${name}, in your browser`, done: `You approved at ${name}` }),
