@@ -28,6 +28,7 @@
 //	socket      the local socket and who is at the other end of it
 //	demo        a small real authorization server: the demo provider, and the fixture of tests
 //	demo/evilas its scriptable evil twin, for tests only
+//	activity    what happened to the grants, and who read tokens
 //	config      the settings file
 //	place       where the files are
 //	fault       a stable code for programs and a sentence for people

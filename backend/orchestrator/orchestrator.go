@@ -27,6 +27,7 @@ import (
 	"sync"
 	"time"
 
+	"keyturn/backend/activity"
 	"keyturn/backend/fault"
 	"keyturn/backend/oauth"
 	"keyturn/backend/provider"
@@ -48,7 +49,7 @@ const tick = 30 * time.Second
 const lastSave = 2 * time.Second
 
 // Options are the parts an Orchestrator is built from. All are required but
-// Hosted and Log.
+// Hosted, Activity and Log.
 type Options struct {
 	Store      Store
 	Catalogue  *provider.Catalogue
@@ -59,7 +60,9 @@ type Options struct {
 	// Hosted starts an authorization server inside this program, by the name
 	// in Provider.HostedBy, and keeps it listening until release is called.
 	Hosted map[string]func() (release func(), err error)
-	Log    *slog.Logger
+	// Activity is where it is recorded what happened to connections; may be nil.
+	Activity *activity.Log
+	Log      *slog.Logger
 }
 
 // Orchestrator is described in the package comment. Its methods may be called
@@ -72,6 +75,7 @@ type Orchestrator struct {
 	http       *oauth.HTTP
 	port       int
 	hosted     map[string]func() (func(), error)
+	activity   *activity.Log
 	log        *slog.Logger
 
 	ctx    context.Context // ends when Run does
@@ -105,6 +109,7 @@ func New(opts Options) *Orchestrator {
 		http:        opts.HTTP,
 		port:        opts.CallbackPort,
 		hosted:      opts.Hosted,
+		activity:    opts.Activity,
 		log:         log,
 		ctx:         ctx,
 		cancel:      cancel,
