@@ -32,9 +32,11 @@ type Install struct {
 	Home string
 	Cmd  *exec.Cmd // the program, once it was run
 
-	t   testing.TB
-	env []string
-	log *bytes.Buffer
+	t      testing.TB
+	env    []string
+	log    *bytes.Buffer // of the program that was run last
+	before *bytes.Buffer // of the one before it
+	traced bool          // the next program is started under a tracer
 }
 
 // Start runs a program on an empty home. extra are environment variables.
@@ -92,32 +94,55 @@ func (k *Install) Command(name string, args ...string) *exec.Cmd {
 func (k *Install) Run(name string, args ...string) {
 	k.t.Helper()
 	k.Begin(name, args...)
-	Eventually(k.t, 10*time.Second, "the socket", func() bool {
+	k.await()
+}
+
+// await waits for the socket.
+func (k *Install) await() {
+	k.t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(2 * time.Millisecond) {
 		c, err := net.Dial("unix", k.Socket())
 		if err == nil {
 			c.Close()
+			return
 		}
-		return err == nil
-	})
+		if time.Now().After(end) {
+			k.t.Fatal("no socket after 10 s")
+		}
+	}
 }
 
 // Begin starts a program on the home and does not wait for it.
 func (k *Install) Begin(name string, args ...string) {
 	k.t.Helper()
+	if err := k.begin(name, args...); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+func (k *Install) begin(name string, args ...string) error {
 	log := &bytes.Buffer{}
 	cmd := k.Command(name, args...)
 	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		k.t.Fatal(err)
+	if k.traced {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true}
 	}
-	k.Cmd, k.log = cmd, log
-	k.t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if k.t.Failed() {
-			k.t.Logf("%s said:\n%s", name, log)
-		}
-	})
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	if k.Cmd == nil {
+		k.t.Cleanup(func() {
+			k.Kill()
+			if k.t.Failed() {
+				k.t.Logf("%s said:\n%s", name, k.log)
+				if k.before != nil {
+					k.t.Logf("the one before it said:\n%s", k.before)
+				}
+			}
+		})
+	}
+	k.Cmd, k.log, k.before = cmd, log, k.log
+	return nil
 }
 
 // Kill ends the program as a power cut would.
