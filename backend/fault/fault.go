@@ -52,6 +52,7 @@ const (
 	DiscoveryFailed Code = "discovery_failed" // an issuer's metadata could not be read or was refused
 	Conflict        Code = "conflict"         // the thing exists already, or is still in use
 	NotFound        Code = "not_found"        // the named thing does not exist
+	HostNotAllowed  Code = "host_not_allowed" // the provider's entry does not name the host: no token goes there
 
 	// Why a connection is not simply connected.
 	GrantGone            Code = "grant_gone"             // the provider says invalid_grant: revoked or expired
@@ -59,6 +60,12 @@ const (
 	ClientRefused        Code = "client_refused"         // the provider refuses the OAuth app, not the grant
 	ConfigChanged        Code = "config_changed"         // the provider's entry now names another origin
 	NoRefreshToken       Code = "no_refresh_token"       // the token ended and nothing can renew it
+	AccountChanged       Code = "account_changed"        // a refresh was answered for another account
+	TestingEnds          Code = "testing_ends"           // the same as grant_gone, at the age that the provider gives apps in test mode
+
+	// Why the user will have to sign in again.
+	RefreshTokenEnds Code = "refresh_token_ends" // the refresh token has an end
+
 )
 
 // Error is a failure with a code. Its text is the sentence for people; the

@@ -57,12 +57,13 @@ const (
 	opIdentity  = "identity"
 	opPing      = "ping"
 	opDiscovery = "discovery"
+	opResource  = "resource"
 )
 
 // Error is a call to an authorization server that failed. Its text is for the
 // log: it holds no URL and, but for Code, nothing that the server wrote.
 type Error struct {
-	Op     string // exchange, refresh, revoke, id_token, jwks, identity, ping, discovery
+	Op     string // exchange, refresh, revoke, id_token, jwks, identity, ping, discovery, resource
 	Status int    // HTTP status; 0 when there was no answer
 	// Code is the error code (RFC 6749 section 5.2), "other" when it is not in
 	// the alphabet of the RFC.

@@ -45,21 +45,28 @@ type HTTPOptions struct {
 	UserAgent string
 	// Log gets warnings about answers that are usable but odd; nil means none.
 	Log *slog.Logger
+	// Now is the wall clock that lifetimes count from; nil means time.Now.
+	Now func() time.Time
 }
 
 // HTTP makes the calls of this package. Its methods may be called from any
 // goroutine. Nothing is remembered between calls but the keys of JWKS documents.
 type HTTP struct {
 	transport http.RoundTripper
+	resources http.RoundTripper // for Resource
 	proxy     func(*http.Request) (*url.URL, error)
 	userAgent string
 	log       *slog.Logger
+	now       func() time.Time
 	keys      keyCache
 }
 
 // NewHTTP returns an HTTP.
 func NewHTTP(opts HTTPOptions) *HTTP {
-	h := &HTTP{transport: opts.Transport, userAgent: opts.UserAgent, log: opts.Log}
+	h := &HTTP{transport: opts.Transport, userAgent: opts.UserAgent, log: opts.Log, now: opts.Now, resources: opts.Transport}
+	if h.now == nil {
+		h.now = time.Now
+	}
 	if h.userAgent == "" {
 		h.userAgent = "keyturn"
 	}
@@ -69,6 +76,7 @@ func NewHTTP(opts HTTPOptions) *HTTP {
 	if h.transport == nil {
 		h.proxy = http.ProxyFromEnvironment
 		h.transport = guarded(opts.RootCAs)
+		h.resources = guardedForResources(opts.RootCAs)
 	}
 	return h
 }
@@ -141,7 +149,7 @@ func (h *HTTP) do(ctx context.Context, c call) (answer, *Error) {
 	}
 	var seen progress
 	req = req.WithContext(httptrace.WithClientTrace(req.Context(), seen.trace()))
-	a := answer{asked: time.Now().Round(0).UTC()}
+	a := answer{asked: h.now().Round(0).UTC()}
 	resp, err := h.transport.RoundTrip(req)
 	if err != nil {
 		failed.reason, failed.cause = reasonFor(err), err

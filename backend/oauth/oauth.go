@@ -89,6 +89,9 @@ type TokenEndpoint struct {
 	JSON bool
 	// Params are added to code exchange and refresh; RefreshParams to refresh only.
 	Params, RefreshParams map[string]string
+	// RefreshWithAccess presents a live access token instead of a refresh
+	// token, under the name access_token; the grant_type is in RefreshParams.
+	RefreshWithAccess bool
 	// Headers are added to both.
 	Headers  map[string]string
 	Response TokenResponseShape

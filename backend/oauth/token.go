@@ -28,14 +28,18 @@ func (h *HTTP) Exchange(ctx context.Context, s Server, c Client, code Secret, re
 	return h.token(ctx, opExchange, s, c, s.Token.URL, fields)
 }
 
-// Refresh uses a refresh token (RFC 6749 section 6), once. A zero Refresh in
-// the result means that the server kept the old one.
+// Refresh uses a refresh token (RFC 6749 section 6), once; at a server with
+// RefreshWithAccess the access token. A zero Refresh in the result means that
+// the server kept the old one.
 func (h *HTTP) Refresh(ctx context.Context, s Server, c Client, refresh Secret) (Token, error) {
-	fields := map[string]string{}
+	fields := map[string]string{"grant_type": "refresh_token"}
+	name := "refresh_token"
+	if s.Token.RefreshWithAccess {
+		name = "access_token"
+	}
 	maps.Copy(fields, s.Token.Params)
 	maps.Copy(fields, s.Token.RefreshParams)
-	fields["grant_type"] = "refresh_token"
-	fields["refresh_token"] = refresh.Reveal()
+	fields[name] = refresh.Reveal()
 	endpoint := s.Token.RefreshURL
 	if endpoint == "" {
 		endpoint = s.Token.URL

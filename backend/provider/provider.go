@@ -105,6 +105,23 @@ type Refresh struct {
 	// Rotation says whether a refresh ends the refresh token that it used:
 	// "never", "always", "sometimes", or "" when we do not know.
 	Rotation string `yaml:"rotation,omitempty" json:"rotation,omitempty"`
+	// With names what a refresh presents: "refresh_token" (default), or
+	// "access_token" where a live access token is exchanged for a newer one.
+	// The grant_type of the latter is in token.refresh_params.
+	With string `yaml:"with,omitempty" json:"with,omitempty"`
+	// MinAge is how old an access token must be before it can be renewed.
+	MinAge time.Duration `yaml:"min_age,omitempty" json:"min_age,omitempty"`
+	// Lifetime is how long a refresh token lasts where responses do not say.
+	// With Sliding it counts from the last refresh, else from the approval.
+	Lifetime time.Duration `yaml:"lifetime,omitempty" json:"lifetime,omitempty"`
+	Sliding  bool          `yaml:"sliding,omitempty" json:"sliding,omitempty"`
+	// Testing is how long an approval lasts while the OAuth app is in the
+	// provider's test mode, which no response tells.
+	Testing time.Duration `yaml:"testing,omitempty" json:"testing,omitempty"`
+	// Scope must be granted for a refresh token to be issued.
+	Scope string `yaml:"scope,omitempty" json:"scope,omitempty"`
+	// Advice is one sentence on how else to be given a refresh token.
+	Advice string `yaml:"advice,omitempty" json:"advice,omitempty"`
 }
 
 // Revoke is the revocation endpoint or what stands in for it.
@@ -137,12 +154,6 @@ type Identity struct {
 	Paths   []string          `yaml:"paths,omitempty" json:"paths,omitempty"`
 	ID      string            `yaml:"id,omitempty" json:"id,omitempty"`
 	Format  string            `yaml:"format,omitempty" json:"format,omitempty"`
-}
-
-// API says where access tokens may be used.
-type API struct {
-	// Hosts are names, or "*." and a name for every name below it.
-	Hosts []string `yaml:"hosts,omitempty" json:"hosts,omitempty"`
 }
 
 // Setup tells the user how to register an OAuth app.

@@ -25,7 +25,9 @@ func (p Provider) Server() oauth.Server {
 			JSON:          p.Token.Body == "json",
 			Params:        p.Token.Params,
 			RefreshParams: p.Token.RefreshParams,
-			Headers:       p.Token.Headers,
+
+			RefreshWithAccess: p.Refresh.With == "access_token",
+			Headers:           p.Token.Headers,
 			Response: oauth.TokenResponseShape{
 				Root:            p.Token.Response.Root,
 				OKField:         p.Token.Response.OKField,
@@ -58,6 +60,16 @@ func (p Provider) Server() oauth.Server {
 		AllowLoopbackHTTP: p.AllowLoopbackHTTP,
 		TrustedHosts:      p.TrustedHosts,
 	}
+}
+
+// ownRefreshParams are the parameters of a refresh that an entry has no say
+// in. Where the access token is exchanged, the grant type is the provider's own.
+func (p Provider) ownRefreshParams() []string {
+	if p.Refresh.With != "access_token" {
+		return ownTokenParams
+	}
+	own := slices.DeleteFunc(slices.Clone(ownTokenParams), func(name string) bool { return name == "grant_type" })
+	return append(own, "access_token")
 }
 
 // methods maps what a file says to the registered names (RFC 7591 section 2).

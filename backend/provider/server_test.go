@@ -54,7 +54,7 @@ func empty(v reflect.Value, path string) (list []string) {
 func TestServerCarriesEveryFieldOfTheWire(t *testing.T) {
 	var p provider.Provider
 	fill(reflect.ValueOf(&p).Elem(), "p")
-	p.Token.Body, p.Revoke.Body = "json", "json"
+	p.Token.Body, p.Revoke.Body, p.Refresh.With = "json", "json", "access_token"
 	if missing := empty(reflect.ValueOf(p.Server()), "Server"); len(missing) > 0 {
 		t.Errorf("not carried over: %v", missing)
 	}

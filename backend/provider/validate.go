@@ -18,7 +18,6 @@ const maxID = 64
 
 var (
 	idPattern   = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
-	hostPattern = regexp.MustCompile(`^(\*\.)?[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*(:[1-9][0-9]{0,4})?$`)
 	pathPattern = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 	namePattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 )
@@ -93,7 +92,7 @@ func (p Provider) wrongs() []wrong {
 	c.url("token.refresh_url", p.Token.RefreshURL, false)
 	c.oneOf("token.body", p.Token.Body, "", "form", "json")
 	c.params("token.params", p.Token.Params, ownTokenParams)
-	c.params("token.refresh_params", p.Token.RefreshParams, ownTokenParams)
+	c.params("token.refresh_params", p.Token.RefreshParams, p.ownRefreshParams())
 	c.headers("token.headers", p.Token.Headers)
 	c.path("token.response.root", p.Token.Response.Root)
 	c.path("token.response.ok_field", p.Token.Response.OKField)
@@ -102,6 +101,14 @@ func (p Provider) wrongs() []wrong {
 	lifetime := p.Token.Response.ExpiresDefault
 	c.that(lifetime == 0 || lifetime >= time.Minute && lifetime <= 366*24*time.Hour, "token.response.expires_default", "must be from 1m to a year")
 	c.oneOf("refresh.rotation", p.Refresh.Rotation, "", "never", "always", "sometimes")
+	c.oneOf("refresh.with", p.Refresh.With, "", "refresh_token", "access_token")
+	c.that(p.Refresh.With != "access_token" || p.Token.RefreshParams["grant_type"] != "", "token.refresh_params", "must name the grant_type that goes with refresh.with: access_token")
+	for field, d := range map[string]time.Duration{"refresh.min_age": p.Refresh.MinAge, "refresh.lifetime": p.Refresh.Lifetime, "refresh.testing": p.Refresh.Testing} {
+		c.that(d == 0 || d >= time.Minute && d <= 10*366*24*time.Hour, field, "must be from 1m to ten years")
+	}
+	c.that(!p.Refresh.Sliding || p.Refresh.Lifetime > 0, "refresh.lifetime", "is needed for it to slide")
+	c.that(p.Refresh.Scope == "" || validScope(p.Refresh.Scope, p.Scope.Separator), "refresh.scope", "is not a scope: scopes have no blanks, quotes or control characters")
+	c.text("refresh.advice", p.Refresh.Advice, 200, false)
 
 	c.url("revoke.url", strings.ReplaceAll(p.Revoke.URL, "{client_id}", "client-id"), false)
 	c.oneOf("revoke.method", p.Revoke.Method, "", "POST", "DELETE") // GET would put the token into a URL
@@ -130,10 +137,7 @@ func (p Provider) wrongs() []wrong {
 	c.path("identity.id", p.Identity.ID)
 	c.text("identity.format", p.Identity.Format, 256, false)
 
-	for i, h := range p.API.Hosts {
-		c.that(hostPattern.MatchString(h), fmt.Sprintf("api.hosts[%d]", i), `must be a host in small letters, or "*." and a host`)
-		c.that(!strings.HasPrefix(h, "*.") || strings.Count(h, ".") > 1, fmt.Sprintf("api.hosts[%d]", i), "is wider than one domain")
-	}
+	p.API.check(&c)
 
 	c.url("setup.console", p.Setup.Console, false)
 	for i, s := range p.Setup.Steps {
