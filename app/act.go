@@ -175,8 +175,8 @@ func (a *App) copyLink(ctx context.Context, handle string) {
 }
 
 func (a *App) disconnect(ctx context.Context, id string) {
-	c, revoked, err := a.core.Disconnect(ctx, id)
-	name := text.Markup(c.ProviderName, 40)
+	d, err := a.core.Disconnect(ctx, id)
+	name := text.Markup(d.ProviderName, 40)
 	switch {
 	case fault.CodeOf(err) == fault.NotConnected:
 		return // somebody else was faster
@@ -189,7 +189,13 @@ func (a *App) disconnect(ctx context.Context, id string) {
 			Action: Action{Show, ViewConnections},
 			Button: "Show",
 		})
-	case !revoked:
+	case d.Pending:
+		a.tell(Notice{
+			Key:   "connection:" + id,
+			Title: name + " is disconnected here",
+			Body:  name + " cannot be reached to withdraw the access. Keyturn goes on trying and shows it until it is done.",
+		})
+	case !d.Revoked:
 		a.tell(Notice{
 			Key:   "connection:" + id,
 			Title: name + " is disconnected here",

@@ -18,6 +18,9 @@ func (s *Server) listConnections(context.Context, *nothing) (wire.Connections, e
 	for _, c := range now.Connections {
 		out.Connections = append(out.Connections, wireConnection(c))
 	}
+	for _, c := range now.Revoking {
+		out.Revoking = append(out.Revoking, wireConnection(c))
+	}
 	for _, d := range now.Damaged {
 		out.Damaged = append(out.Damaged, wire.Damaged(d))
 	}
@@ -49,11 +52,11 @@ func (s *Server) pingByAccount(ctx context.Context, in *with[wire.PingRequest]) 
 }
 
 func (s *Server) disconnect(ctx context.Context, in *named) (wire.Disconnected, error) {
-	c, revoked, err := s.o.Disconnect(ctx, in.ID)
+	d, err := s.o.Disconnect(ctx, in.ID)
 	if err != nil {
 		return wire.Disconnected{}, err
 	}
-	return wire.Disconnected{Provider: c.Provider, ConnectionID: c.ID, Revoked: revoked}, nil
+	return wire.Disconnected{Provider: d.Provider, ConnectionID: d.ID, Revoked: d.Revoked, Pending: d.Pending}, nil
 }
 
 func (s *Server) disconnectByAccount(ctx context.Context, in *with[wire.DisconnectRequest]) (wire.Disconnected, error) {
@@ -84,13 +87,24 @@ func wireConnection(c orchestrator.Connection) wire.Connection {
 		MissingScopes:   c.Missing,
 		Status:          string(c.Status),
 		Reason:          string(c.Reason),
+		Since:           timeOrAbsent(c.Since),
+		Health:          c.Health,
+		Unsaved:         c.Unsaved,
 		ExpiresAt:       timeOrAbsent(c.Expiry),
 		HasRefreshToken: c.HasRefreshToken,
 		CreatedAt:       c.Created.UTC(),
 		RefreshedAt:     timeOrAbsent(c.Refreshed),
 		LastUsedAt:      timeOrAbsent(c.LastUsed),
 		NextTryAt:       timeOrAbsent(c.NextTry),
+		Forecast:        wireForecast(c.Forecast),
 	}
+}
+
+func wireForecast(f orchestrator.Forecast) *wire.Forecast {
+	if f.At.IsZero() {
+		return nil
+	}
+	return &wire.Forecast{At: f.At.UTC(), Reason: string(f.Reason), Says: f.Says, Fix: f.Fix, Scopes: f.Scopes}
 }
 
 func timeOrAbsent(t time.Time) *time.Time {

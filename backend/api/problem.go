@@ -25,7 +25,8 @@ var statusOf = map[fault.Code]int{
 	fault.NoApp:                http.StatusBadRequest,
 	fault.ClientSecretRequired: http.StatusBadRequest,
 
-	fault.Forbidden: http.StatusForbidden,
+	fault.Forbidden:      http.StatusForbidden,
+	fault.HostNotAllowed: http.StatusForbidden,
 
 	fault.UnknownProvider: http.StatusNotFound,
 	fault.UnknownApp:      http.StatusNotFound,
@@ -44,6 +45,9 @@ var statusOf = map[fault.Code]int{
 	fault.NeedsReconnect:       http.StatusConflict,
 	fault.NoBrowser:            http.StatusConflict,
 	fault.NoRefreshToken:       http.StatusConflict,
+	fault.AccountChanged:       http.StatusConflict,
+	fault.TestingEnds:          http.StatusConflict,
+	fault.RefreshTokenEnds:     http.StatusConflict,
 	fault.PortInUse:            http.StatusConflict,
 	fault.PossibleLostRotation: http.StatusConflict,
 	fault.ScopeInsufficient:    http.StatusConflict,

@@ -149,15 +149,15 @@ func TestDisconnectByIDHoldsTheProviderToIt(t *testing.T) {
 	}
 	var gone wire.Disconnected
 	w.call(t, api.Local, "POST", "/v1/disconnect", wire.DisconnectRequest{Provider: "demo", ConnectionID: adaID}, &gone)
-	if gone.ConnectionID != adaID || gone.Revoked { // there is no network
+	if gone.ConnectionID != adaID || gone.Revoked || !gone.Pending { // there is no network
 		t.Errorf("%+v", gone)
 	}
 	var left wire.Connections
 	w.call(t, api.Local, "GET", "/v1/connections", nil, &left)
-	if len(left.Connections) != 1 || left.Connections[0].ID != graceID {
+	if len(left.Connections) != 1 || left.Connections[0].ID != graceID || len(left.Revoking) != 1 || left.Revoking[0].Health == "" {
 		t.Errorf("left: %+v", left)
 	}
-	if code, _ := w.call(t, api.Local, "POST", "/v1/connections/"+adaID+"/disconnect", nil, nil); code != 404 {
-		t.Errorf("a second time: %d", code)
+	if code, _ := w.call(t, api.Local, "POST", "/v1/connections/"+adaID+"/disconnect", nil, &gone); code != 200 || !gone.Pending {
+		t.Errorf("a second time: %d %+v", code, gone)
 	}
 }

@@ -77,7 +77,7 @@ func (o *Orchestrator) UpsertApp(ctx context.Context, providerID, clientID strin
 	}
 	defer leave(o.lane)
 
-	now := time.Now().Round(0)
+	now := o.now()
 	a := App{ID: newID("app_"), Provider: p.ID, Created: now}
 	o.mu.Lock()
 	for _, known := range o.apps {
@@ -159,9 +159,9 @@ func (o *Orchestrator) DeleteApp(ctx context.Context, id string) error {
 }
 
 // mend gives a connection another chance whose app was refused before.
-func mend(c *connection, r *Record) {
+func mend(c *connection, r *Record, now time.Time) {
 	if r.Status == NeedsReconnect && r.Reason == fault.ClientRefused {
-		r.Status = step(r.Status, mended)
+		r.to(mended, r.Reason, now)
 	}
 	c.nextTry, c.refusals = time.Time{}, 0
 }

@@ -111,7 +111,7 @@ func (o *Orchestrator) finishLocked(a *attempt, result func(*Attempt)) bool {
 	}
 	result(&a.view)
 	a.view.Step = ""
-	a.view.Expires = time.Now().Add(ResultLife).Round(0)
+	a.view.Expires = o.now().Add(ResultLife)
 	a.timer.Stop()
 	a.timer = time.AfterFunc(ResultLife, func() { o.forget(a) })
 	a.cancel()

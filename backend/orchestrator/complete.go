@@ -134,6 +134,7 @@ func (o *Orchestrator) grant(ctx context.Context, a *attempt, token oauth.Token,
 	o.mu.Lock()
 	r := c.rec
 	c.failures, c.refusals, c.nextTry = 0, 0, time.Time{}
+	o.spareLocked(&r)
 	done := o.finishLocked(a, func(v *Attempt) {
 		v.Status = Complete
 		v.ConnectionID, v.Account = r.ID, r.Account.Label
@@ -143,7 +144,7 @@ func (o *Orchestrator) grant(ctx context.Context, a *attempt, token oauth.Token,
 	if !done && isNew {
 		// Cancelled while it was being saved: the user's no comes last. A grant
 		// that replaced an older one of the same account stays.
-		_, _, err = o.Disconnect(ctx, r.ID)
+		_, err = o.Disconnect(ctx, r.ID)
 	}
 	return err
 }
@@ -153,11 +154,11 @@ func (o *Orchestrator) granted(c *connection, a *attempt, token oauth.Token, acc
 	o.mu.Lock()
 	r := c.rec
 	o.mu.Unlock()
-	now := time.Now().Round(0)
+	now := o.now()
 	if r.ID == "" {
 		r.ID, r.Created = newID("con_"), now
 		r.Provider, r.ClientID = a.provider.ID, a.client.ID
-		r.Status = Connected
+		r.Status, r.Since = Connected, now
 	}
 	r.Origin, r.Issuer = origins(a.server), a.server.Issuer
 	r.Account = account
@@ -168,9 +169,9 @@ func (o *Orchestrator) granted(c *connection, a *attempt, token oauth.Token, acc
 	token.ID = oauth.Secret{} // it has done its work
 	r.Token = token
 	r.Generation++
-	r.Status, r.Reason = step(r.Status, granted), ""
+	r.to(granted, "", now)
 	r.RefreshSent = time.Time{}
-	r.Refreshed = now
+	r.Authorized, r.Refreshed = now, now
 	return r
 }
 

@@ -146,7 +146,7 @@ func (o *Orchestrator) covering(r ConnectRequest) (Connection, bool) {
 	defer o.mu.Unlock()
 	for _, c := range o.byProvider[r.Provider] {
 		if c.rec.ClientID == r.ClientID && c.rec.Status != NeedsReconnect &&
-			(!c.rec.Token.Refresh.IsZero() || alive(&c.rec, time.Now())) &&
+			(c.renewable || alive(&c.rec, o.now())) &&
 			(r.Account == "" || isAccount(&c.rec, r.Account)) &&
 			len(without(r.Scopes, c.rec.Granted)) == 0 {
 			return o.viewLocked(c), true
@@ -223,7 +223,7 @@ func (o *Orchestrator) admitLocked(a *attempt) (join *attempt, err error) {
 // recordLocked makes the attempt known and starts the goroutine that owns it.
 // Callers hold mu.
 func (o *Orchestrator) recordLocked(a *attempt, release func()) {
-	now := time.Now().Round(0)
+	now := o.now()
 	a.release = release
 	a.ctx, a.cancel = context.WithCancel(o.ctx)
 	a.view = Attempt{

@@ -266,7 +266,7 @@ func TestAnAccountIsFoundByTheNameItHasNow(t *testing.T) {
 		}
 		_, err := w.Find("demo", "old@example.com", "")
 		w.wantCode(err, fault.NotConnected)
-		_, _, err = w.Disconnect(t.Context(), c.ID)
+		_, err = w.Disconnect(t.Context(), c.ID)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,12 +22,15 @@ type connection struct {
 	// Guarded by Orchestrator.mu. The slices of rec are never changed in place.
 	rec        Record
 	refreshing *refresh  // the one in flight
-	failures   int       // refreshes that failed in a row
+	failures   int       // refreshes, or revocations, that failed in a row
 	refusals   int       // of these, refusals in a row
-	nextTry    time.Time // no refresh before this
+	nextTry    time.Time // no refresh, or revocation, before this
+	due        time.Time // when the token is renewed unasked if it is in use
+	last       time.Time // when the grant is renewed even if nobody uses it
+	renewable  bool      // there is something to renew it with
 	lastUsed   time.Time
-	unsaved    bool // rec is newer than the store
-	gone       bool // disconnected: nothing may be stored any more
+	unsaved    fault.Code // why the store has not got rec; "" when it has
+	gone       bool       // disconnected: nothing may be stored any more
 }
 
 // viewLocked returns what anyone may see. Callers hold mu.
@@ -43,14 +46,22 @@ func (o *Orchestrator) viewLocked(c *connection) Connection {
 		Missing:         without(r.Requested, r.Granted),
 		Status:          r.Status,
 		Reason:          r.Reason,
+		Since:           r.Since,
+		Unsaved:         c.unsaved != "",
 		Expiry:          r.Token.Expiry,
 		HasRefreshToken: !r.Token.Refresh.IsZero(),
 		Created:         r.Created,
 		Refreshed:       r.Refreshed,
 		LastUsed:        c.lastUsed,
 	}
-	if r.Status == Retrying {
+	if r.Status == Retrying || r.Status == Revoking {
 		v.NextTry = c.nextTry
+	}
+	now := o.now()
+	v.Health = health(v, c.unsaved, now)
+	if r.Status == Connected || r.Status == Retrying {
+		p, _ := o.catalogue.Lookup(r.Provider)
+		v.Forecast = forecast(&p, r, c.renewable, now)
 	}
 	return v
 }
@@ -66,6 +77,7 @@ func (o *Orchestrator) nameOf(providerID string) string {
 // addLocked, removeLocked and replaceLocked keep the three indexes equal.
 // Callers hold mu.
 func (o *Orchestrator) addLocked(c *connection) {
+	o.planLocked(c)
 	o.connections[c.rec.ID] = c
 	o.byProvider[c.rec.Provider] = append(o.byProvider[c.rec.Provider], c)
 	for _, a := range aliases(&c.rec) {
@@ -84,6 +96,7 @@ func (o *Orchestrator) removeLocked(c *connection) {
 // replaceLocked gives c another record of the same id; the account in it may
 // be known under another name since.
 func (o *Orchestrator) replaceLocked(c *connection, r Record) {
+	defer o.planLocked(c)
 	if o.connections[c.rec.ID] != c {
 		c.rec = r
 		return

@@ -126,16 +126,18 @@ func TestATokenThatEndsForGoodIsSaidUnasked(t *testing.T) {
 func TestADisconnectThatCannotBeWrittenIsNoConnection(t *testing.T) {
 	run(t, demo.Options{}, func(t *testing.T, w *world) {
 		c := w.connected("ada")
+		w.store.FailSaves(diskFull)
 		w.store.FailDeletes(diskFull)
-		_, revoked, err := w.Disconnect(t.Context(), c.ID)
+		d, err := w.Disconnect(t.Context(), c.ID)
 		w.wantCode(err, fault.DiskFull)
-		if !revoked {
+		if !d.Revoked {
 			t.Fatal("not revoked")
 		}
 		_, err = w.Token(t.Context(), orchestrator.TokenQuery{ConnectionID: c.ID})
 		w.wantCode(err, fault.NeedsReconnect) // not a token that the provider ended
+		w.store.FailSaves(nil)
 		w.store.FailDeletes(nil)
-		if _, _, err := w.Disconnect(t.Context(), c.ID); err != nil {
+		if _, err := w.Disconnect(t.Context(), c.ID); err != nil {
 			t.Error(err)
 		}
 	})

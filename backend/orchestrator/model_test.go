@@ -450,7 +450,7 @@ func (m *model) disconnect(mv move) error {
 	}
 	id := c.id
 	c.id, c.live = "", false
-	_, _, err := m.w.Disconnect(m.w.t.Context(), id)
+	_, err := m.w.Disconnect(m.w.t.Context(), id)
 	return err
 }
 
@@ -520,7 +520,7 @@ func (m *model) disconnectWhile(mv move) error {
 	}
 	old := c.id
 	a, out, err := m.during(mv, func(*modelAttempt) error {
-		_, _, err := m.w.Disconnect(m.w.t.Context(), old)
+		_, err := m.w.Disconnect(m.w.t.Context(), old)
 		return err
 	})
 	if a == nil || err != nil {

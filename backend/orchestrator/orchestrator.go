@@ -63,6 +63,8 @@ type Options struct {
 	// Activity is where it is recorded what happened to connections; may be nil.
 	Activity *activity.Log
 	Log      *slog.Logger
+	// Now is the wall clock; nil means time.Now. HTTP must have the same.
+	Now func() time.Time
 }
 
 // Orchestrator is described in the package comment. Its methods may be called
@@ -77,6 +79,7 @@ type Orchestrator struct {
 	hosted     map[string]func() (func(), error)
 	activity   *activity.Log
 	log        *slog.Logger
+	now        func() time.Time // without a monotonic reading: that one sleeps when a laptop does
 
 	ctx    context.Context // ends when Run does
 	cancel context.CancelFunc
@@ -88,6 +91,9 @@ type Orchestrator struct {
 	connections map[string]*connection   // by id
 	byProvider  map[string][]*connection // the same, oldest first
 	byAlias     map[alias][]*connection  // the same again, by the words that callers use
+	revoking    map[string]*connection   // by id: disconnected, and waiting for the provider
+	slots       map[string]chan struct{} // by provider: refreshes at work
+	behind      bool                     // more is due than there are slots for
 	apps        map[string]App           // by id
 	attempts    map[string]*attempt      // by handle
 	bells       map[chan struct{}]struct{}
@@ -101,8 +107,13 @@ func New(opts Options) *Orchestrator {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	clock := opts.Now
+	if clock == nil {
+		clock = time.Now
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Orchestrator{
+		now:         func() time.Time { return clock().Round(0) },
 		store:       opts.Store,
 		catalogue:   opts.Catalogue,
 		transports:  opts.Transports,
@@ -118,6 +129,8 @@ func New(opts Options) *Orchestrator {
 		connections: map[string]*connection{},
 		byProvider:  map[string][]*connection{},
 		byAlias:     map[alias][]*connection{},
+		revoking:    map[string]*connection{},
+		slots:       map[string]chan struct{}{},
 		apps:        map[string]App{},
 		attempts:    map[string]*attempt{},
 		bells:       map[chan struct{}]struct{}{},
@@ -137,10 +150,11 @@ func (o *Orchestrator) Run(ctx context.Context) error {
 
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
+	o.look(o.now()) // an answer may have been lost when Keyturn ended: servers forgive that for seconds only
 	for {
 		select {
 		case <-ticker.C:
-			o.look(time.Now())
+			o.look(o.now())
 		case <-o.ctx.Done():
 			o.endAll()
 			o.wg.Wait()
@@ -158,7 +172,11 @@ func (o *Orchestrator) look(now time.Time) {
 		o.wg.Go(func() { _ = o.load(o.ctx) })
 		return
 	}
-	o.refreshDue(now)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.saveAgainLocked()
+	o.refreshDueLocked(now)
+	o.revokeDueLocked(now)
 }
 
 // Ready is closed once Run has tried to load the store.
@@ -235,7 +253,15 @@ func (o *Orchestrator) load(ctx context.Context) error {
 		if r.Token.Expiry.IsZero() && r.Refreshed.IsZero() {
 			r.Refreshed = r.Created
 		}
-		o.addLocked(&connection{rec: r, lane: make(chan struct{}, 1), release: uses[r.ID]})
+		c := &connection{rec: r, lane: make(chan struct{}, 1), release: uses[r.ID]}
+		if r.Status == Revoking {
+			o.revoking[r.ID] = c
+			continue
+		}
+		o.addLocked(c)
+	}
+	for _, c := range o.connections {
+		o.spareLocked(&c.rec) // a crash may have come between a new grant and this
 	}
 	o.damaged = contents.Damaged
 	o.storeErr = nil
@@ -266,7 +292,7 @@ func (o *Orchestrator) saveRest() {
 	o.mu.Lock()
 	var rest []Record
 	for _, c := range o.connections {
-		if c.unsaved {
+		if c.unsaved != "" {
 			rest = append(rest, c.rec)
 		}
 	}
@@ -285,6 +311,9 @@ func (o *Orchestrator) releaseAll() {
 	o.mu.Lock()
 	all := make([]*connection, 0, len(o.connections))
 	for _, c := range o.connections {
+		all = append(all, c)
+	}
+	for _, c := range o.revoking {
 		all = append(all, c)
 	}
 	o.mu.Unlock()

@@ -55,9 +55,9 @@ func TestNoTokenGoesToAnOriginItWasNotGrantedWith(t *testing.T) { // RF-19, CF-0
 		time.Sleep(2 * time.Hour)
 		_, err = w.Token(t.Context(), orchestrator.TokenQuery{ConnectionID: id})
 		w.wantCode(err, fault.NeedsReconnect)
-		_, revoked, err := w.Disconnect(t.Context(), id)
-		if err != nil || revoked {
-			t.Errorf("revoked %v, %v", revoked, err)
+		d, err := w.Disconnect(t.Context(), id)
+		if err != nil || d.Revoked || d.Pending {
+			t.Errorf("%+v, %v", d, err)
 		}
 		if n := len(w.as.Requests("")); n != before {
 			t.Errorf("%d requests were made after the origin changed", n-before)

@@ -120,8 +120,8 @@ func (o *Orchestrator) moved(p provider.Provider) {
 }
 
 // strand marks a connection whose provider moved.
-func strand(_ *connection, r *Record) {
-	r.Status, r.Reason = step(r.Status, gone), fault.ConfigChanged
+func strand(_ *connection, r *Record, now time.Time) {
+	r.to(gone, fault.ConfigChanged, now)
 }
 
 // refreshURL is where the refresh token of a grant at s is sent.
@@ -150,7 +150,7 @@ func (o *Orchestrator) DeleteProvider(ctx context.Context, id string, force bool
 		return fault.New(fault.Conflict, "%s is in use: %d connection(s), %d OAuth app(s). --force disconnects and deletes them too.", p.Name, len(connections), len(apps))
 	}
 	for _, c := range connections {
-		if _, _, err := o.Disconnect(ctx, c); err != nil {
+		if _, err := o.Disconnect(ctx, c); err != nil {
 			return err
 		}
 	}

@@ -109,9 +109,9 @@ func TestDisconnectWinsOverALateRefresh(t *testing.T) { // TK-23
 		time.Sleep(2 * time.Hour)
 		go func() { _, _ = w.Token(context.Background(), orchestrator.TokenQuery{Provider: "demo"}) }()
 		time.Sleep(time.Second) // the refresh is under way
-		_, revoked, err := w.Disconnect(t.Context(), c.ID)
-		if err != nil || !revoked {
-			t.Fatal(revoked, err)
+		d, err := w.Disconnect(t.Context(), c.ID)
+		if err != nil || !d.Revoked {
+			t.Fatal(d, err)
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()

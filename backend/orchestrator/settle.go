@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"context"
+	"time"
 
 	"keyturn/backend/fault"
 )
@@ -15,7 +16,7 @@ func (o *Orchestrator) settle(ctx context.Context, c *connection, r Record, keep
 	if dropped {
 		// For the disconnect that waits: it revokes the newest, or puts it back.
 		o.replaceLocked(c, r)
-		c.unsaved = true
+		c.unsaved = fault.Internal
 	}
 	o.mu.Unlock()
 	if dropped {
@@ -31,7 +32,7 @@ func (o *Orchestrator) settle(ctx context.Context, c *connection, r Record, keep
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.replaceLocked(c, r)
-	c.unsaved = err != nil
+	c.unsaved = fault.CodeOf(err)
 	if !c.gone && o.connections[r.ID] == nil {
 		o.addLocked(c)
 	}
@@ -41,14 +42,14 @@ func (o *Orchestrator) settle(ctx context.Context, c *connection, r Record, keep
 
 // change applies a small change to the record of c and settles it. edit is
 // called with mu held.
-func (o *Orchestrator) change(c *connection, edit func(*connection, *Record)) {
+func (o *Orchestrator) change(c *connection, edit func(c *connection, r *Record, now time.Time)) {
 	if enter(o.ctx, c.lane) != nil {
 		return
 	}
 	defer leave(c.lane)
 	o.mu.Lock()
 	r := c.rec
-	edit(c, &r)
+	edit(c, &r, o.now())
 	o.mu.Unlock()
 	_ = o.settle(o.ctx, c, r, true) // kept in memory when it cannot be saved
 }

@@ -44,6 +44,9 @@ func (o *Orchestrator) Snapshot() Snapshot {
 	for _, c := range o.connections {
 		s.Connections = append(s.Connections, o.viewLocked(c))
 	}
+	for _, c := range o.revoking {
+		s.Revoking = append(s.Revoking, o.viewLocked(c))
+	}
 	for _, a := range o.attempts {
 		if a.shown() {
 			s.Attempts = append(s.Attempts, a.view)
@@ -52,15 +55,18 @@ func (o *Orchestrator) Snapshot() Snapshot {
 	o.mu.Unlock()
 
 	s.Protector = o.store.Protector()
-	slices.SortFunc(s.Connections, func(a, b Connection) int {
-		return cmp.Or(
-			cmp.Compare(strings.ToLower(a.ProviderName), strings.ToLower(b.ProviderName)),
-			cmp.Compare(strings.ToLower(a.Account), strings.ToLower(b.Account)),
-			cmp.Compare(a.ID, b.ID),
-		)
-	})
+	slices.SortFunc(s.Connections, byName)
+	slices.SortFunc(s.Revoking, byName)
 	slices.SortFunc(s.Attempts, func(a, b Attempt) int {
 		return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.Handle, b.Handle))
 	})
 	return s
+}
+
+func byName(a, b Connection) int {
+	return cmp.Or(
+		cmp.Compare(strings.ToLower(a.ProviderName), strings.ToLower(b.ProviderName)),
+		cmp.Compare(strings.ToLower(a.Account), strings.ToLower(b.Account)),
+		cmp.Compare(a.ID, b.ID),
+	)
 }

@@ -13,13 +13,13 @@ var update = flag.Bool("update", false, "rewrite golden files")
 // TestTheTableOfStates draws every legal step, so that a change is a diff.
 func TestTheTableOfStates(t *testing.T) {
 	var b strings.Builder
-	events := []event{granted, outage, refused, gone, mended}
+	events := []event{granted, outage, refused, gone, mended, ended}
 	fmt.Fprintf(&b, "%-16s", "")
 	for _, e := range events {
 		fmt.Fprintf(&b, " %-16s", e)
 	}
 	b.WriteByte('\n')
-	for _, s := range []Status{Connected, Retrying, NeedsReconnect} {
+	for _, s := range []Status{Connected, Retrying, NeedsReconnect, Revoking} {
 		fmt.Fprintf(&b, "%-16s", s)
 		for _, e := range events {
 			to := string(next[s][e])

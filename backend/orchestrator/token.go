@@ -17,6 +17,9 @@ func margin(lifetime time.Duration) time.Duration {
 	return min(time.Minute, lifetime/10)
 }
 
+// clockSlack is how much a clock may be set back without a second thought.
+const clockSlack = 5 * time.Minute
+
 // unknownLife is how long a token is served whose provider did not say when it
 // ends, before it is renewed if it can be.
 const unknownLife = time.Hour
@@ -32,9 +35,14 @@ func lifetime(r *Record) time.Duration {
 // fresh reports whether the token of r will do at least for minValid from now.
 // What is asked beyond what the provider issues is capped at nine tenths of
 // that, so that it cannot cause a refresh per call.
+// When the clock shows less than it did when the token came, its end is not
+// known any more and it is renewed.
 func fresh(r *Record, now time.Time, minValid time.Duration) bool {
+	if now.Before(r.Refreshed.Add(-clockSlack)) {
+		return false
+	}
 	if r.Token.Expiry.IsZero() {
-		return now.Sub(r.Refreshed) < unknownLife || r.Token.Refresh.IsZero()
+		return now.Sub(r.Refreshed) < unknownLife
 	}
 	life := lifetime(r)
 	if minValid > 0 {
@@ -52,7 +60,7 @@ func alive(r *Record, now time.Time) bool {
 // needed. A fresh one is read from memory without waiting for anybody.
 func (o *Orchestrator) Token(ctx context.Context, q TokenQuery) (AccessToken, error) {
 	for range 2 {
-		now := time.Now()
+		now := o.now()
 		o.mu.Lock()
 		if o.storeErr != nil {
 			o.mu.Unlock()
@@ -70,7 +78,7 @@ func (o *Orchestrator) Token(ctx context.Context, q TokenQuery) (AccessToken, er
 			o.mu.Unlock()
 			return AccessToken{}, err
 		}
-		if fresh(&c.rec, now, q.MinValid) || c.rec.Token.Refresh.IsZero() && alive(&c.rec, now) {
+		if fresh(&c.rec, now, q.MinValid) || !c.renewable && alive(&c.rec, now) {
 			c.lastUsed = now
 			token := accessToken(c)
 			o.mu.Unlock()
@@ -126,24 +134,13 @@ func union(a, b []string) []string { return append(append([]string(nil), a...), 
 
 // reconnectFault says why only the user can help.
 func (o *Orchestrator) reconnectFault(r *Record) error {
-	name := o.nameOf(r.Provider)
-	why := map[fault.Code]string{
-		fault.GrantGone:            "has ended the grant: it was revoked there, or was not used for too long",
-		fault.PossibleLostRotation: "refused the refresh token, probably because the answer to the last refresh was lost",
-		fault.ClientRefused:        "refuses the OAuth app: check its client id and secret",
-		fault.ConfigChanged:        "has another token endpoint than when you connected",
-		fault.NoRefreshToken:       "issued a token that has ended, and no refresh token to renew it",
-	}[r.Reason]
-	if why == "" {
-		why = "needs your approval again"
-	}
-	return fault.New(fault.NeedsReconnect, "%s %s. Connect again with: keyturn connect %s", name, why, r.Provider)
+	return fault.New(fault.NeedsReconnect, "%s. Connect again with: keyturn connect %s", because(o.nameOf(r.Provider), r.Reason), r.Provider)
 }
 
 // afterRefresh answers a query once its refresh has ended: with the new token,
 // or with the old one as long as it lives.
 func (o *Orchestrator) afterRefresh(q TokenQuery, refreshErr error) (AccessToken, error) {
-	now := time.Now()
+	now := o.now()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	c, err := o.queriedLocked(q)
@@ -167,5 +164,6 @@ func accessToken(c *connection) AccessToken {
 		Expiry:       c.rec.Token.Expiry,
 		Granted:      c.rec.Granted,
 		ConnectionID: c.rec.ID,
+		Generation:   c.rec.Generation,
 	}
 }

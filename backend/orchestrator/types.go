@@ -85,43 +85,65 @@ type Record struct {
 
 	Status Status
 	Reason fault.Code // why not Connected
+	Since  time.Time  // when it became so
 	// RefreshSent is the journal of a refresh: set before the refresh token of
 	// this Generation is sent, cleared with the answer.
 	RefreshSent time.Time
 
-	Created   time.Time
-	Refreshed time.Time
+	Created    time.Time
+	Authorized time.Time // when the user last approved
+	Refreshed  time.Time // when the current token was issued
 }
 
 // Status is where the user's grant stands.
 type Status string
 
-// The three states of a connection. An authorization in progress is not among
-// them: it stands beside it as an Attempt, so that a user who is asked again
-// and says no keeps what was granted.
+// The states of a connection. An authorization in progress is not among them:
+// it stands beside it as an Attempt, so that a user who is asked again and
+// says no keeps what was granted. Revoking is not either: what was
+// disconnected is no connection, but its tokens are kept until the provider
+// has confirmed that they are dead.
 const (
 	Connected      Status = "connected"
 	Retrying       Status = "retrying"
 	NeedsReconnect Status = "needs_reconnect"
+	Revoking       Status = "revoking"
 )
 
 // Connection is what anyone may see of a Record.
 type Connection struct {
-	ID              string
-	Provider        string
-	ProviderName    string
-	ClientID        string
-	Account         string
-	Granted         []string
-	Missing         []string // asked for and not granted
-	Status          Status
-	Reason          fault.Code
+	ID           string
+	Provider     string
+	ProviderName string
+	ClientID     string
+	Account      string
+	Granted      []string
+	Missing      []string // asked for and not granted
+	Status       Status
+	Reason       fault.Code
+	Since        time.Time // when Status became what it is
+	// Health is Status with its reason and times in one sentence without a
+	// full stop: the same words wherever it is shown.
+	Health          string
+	Unsaved         bool      // the newest token is in memory only: the disk refuses it
 	Expiry          time.Time // zero: unknown
 	HasRefreshToken bool
 	Created         time.Time
 	Refreshed       time.Time
 	LastUsed        time.Time // last hand-out in this run; zero: none
-	NextTry         time.Time // when Retrying
+	NextTry         time.Time // when Retrying or Revoking
+	Forecast        Forecast
+}
+
+// Forecast is what is known of the next time that the user will have to sign
+// in. The zero Forecast knows of none.
+type Forecast struct {
+	At     time.Time
+	Reason fault.Code // RefreshTokenEnds or NoRefreshToken
+	Says   string     // one sentence
+	Fix    string     // one sentence: what would put an end to it; "" when nothing would
+	// Scopes are what to connect with to fix it; nil when that is not the way.
+	Scopes []string
 }
 
 // AttemptStatus is how an attempt stands.
@@ -171,7 +193,9 @@ type Attempt struct {
 type Snapshot struct {
 	Connections []Connection // by provider name, then account
 	Attempts    []Attempt    // oldest first
-	Protector   string
+	// Revoking lists what was disconnected and waits for its provider.
+	Revoking  []Connection
+	Protector string
 	// Store is nil when the store is open, else why not (StoreLocked, StoreDamaged).
 	Store   error
 	Damaged []Damaged
@@ -215,6 +239,14 @@ type AccessToken struct {
 	Expiry       time.Time // zero: unknown
 	Granted      []string
 	ConnectionID string
+	Generation   uint64 // for Renew
+}
+
+// Disconnected is what became of a grant.
+type Disconnected struct {
+	Connection
+	Revoked bool // the provider confirmed
+	Pending bool // it could not be asked: Keyturn goes on trying
 }
 
 // Pinged is the answer to a ping.

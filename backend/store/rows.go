@@ -30,8 +30,10 @@ type connectionBody struct {
 	RefreshExpiry time.Time `json:"refresh_expiry,omitzero"`
 	Status        string    `json:"status"`
 	Reason        string    `json:"reason,omitempty"`
+	Since         time.Time `json:"since,omitzero"`
 	RefreshSent   time.Time `json:"refresh_sent,omitzero"`
 	Created       time.Time `json:"created,omitzero"`
+	Authorized    time.Time `json:"authorized,omitzero"`
 	Refreshed     time.Time `json:"refreshed,omitzero"`
 }
 
@@ -74,8 +76,10 @@ func (s *Store) SaveConnection(ctx context.Context, r orchestrator.Record) error
 		RefreshExpiry: wall(r.Token.RefreshExpiry),
 		Status:        string(r.Status),
 		Reason:        string(r.Reason),
+		Since:         wall(r.Since),
 		RefreshSent:   wall(r.RefreshSent),
 		Created:       wall(r.Created),
+		Authorized:    wall(r.Authorized),
 		Refreshed:     wall(r.Refreshed),
 	}, `INSERT INTO connections (id, provider, account, client_id, origin, issuer, generation, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET provider = excluded.provider, account = excluded.account, client_id = excluded.client_id,
@@ -268,7 +272,8 @@ func (b *connectionBody) fill(r orchestrator.Record) orchestrator.Record {
 		RefreshExpiry: b.RefreshExpiry,
 	}
 	r.Status, r.Reason = orchestrator.Status(b.Status), fault.Code(b.Reason)
-	r.RefreshSent, r.Created, r.Refreshed = b.RefreshSent, b.Created, b.Refreshed
+	r.Since, r.RefreshSent = b.Since, b.RefreshSent
+	r.Created, r.Authorized, r.Refreshed = b.Created, b.Authorized, b.Refreshed
 	for _, secret := range [][]byte{b.Access, b.Refresh, b.ID} {
 		clear(secret)
 	}

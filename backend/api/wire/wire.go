@@ -70,14 +70,27 @@ type Connection struct {
 	Account         string     `json:"account,omitempty"`
 	GrantedScopes   []string   `json:"granted_scopes" nullable:"false"`
 	MissingScopes   []string   `json:"missing_scopes,omitempty"`
-	Status          string     `json:"status" enum:"connected,retrying,needs_reconnect"`
+	Status          string     `json:"status" enum:"connected,retrying,needs_reconnect,revoking"`
 	Reason          string     `json:"reason,omitempty" doc:"Code, when not connected"`
+	Since           *time.Time `json:"since,omitempty" doc:"When status became what it is"`
+	Health          string     `json:"health" doc:"Status, reason and times in words: the same everywhere"`
+	Unsaved         bool       `json:"unsaved,omitempty" doc:"The newest token is in memory only: the disk refuses it"`
 	ExpiresAt       *time.Time `json:"expires_at,omitempty" doc:"Absent: unknown"`
 	HasRefreshToken bool       `json:"has_refresh_token"`
 	CreatedAt       time.Time  `json:"created_at"`
 	RefreshedAt     *time.Time `json:"refreshed_at,omitempty"`
 	LastUsedAt      *time.Time `json:"last_used_at,omitempty"`
-	NextTryAt       *time.Time `json:"next_try_at,omitempty" doc:"When retrying"`
+	NextTryAt       *time.Time `json:"next_try_at,omitempty" doc:"When retrying or revoking"`
+	Forecast        *Forecast  `json:"forecast,omitempty" doc:"Absent: nothing is known of a next sign-in"`
+}
+
+// Forecast is when the user will likely have to sign in again, and why.
+type Forecast struct {
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason" enum:"refresh_token_ends,no_refresh_token"`
+	Says   string    `json:"says" doc:"One sentence"`
+	Fix    string    `json:"fix,omitempty" doc:"One sentence: what would put an end to it"`
+	Scopes []string  `json:"scopes,omitempty" doc:"Connect with these to fix it"`
 }
 
 // Connections lists them, and says how secrets are sealed.
@@ -86,6 +99,7 @@ type Connections struct {
 	Store       string       `json:"store,omitempty" doc:"Code, when the store is not open"`
 	StoreError  string       `json:"store_error,omitempty"`
 	Connections []Connection `json:"connections" nullable:"false"`
+	Revoking    []Connection `json:"revoking,omitempty" doc:"Disconnected, and waiting for the provider to confirm"`
 	Damaged     []Damaged    `json:"damaged,omitempty"`
 }
 
@@ -149,6 +163,7 @@ type Disconnected struct {
 	Provider     string `json:"provider"`
 	ConnectionID string `json:"connection_id"`
 	Revoked      bool   `json:"revoked" doc:"The provider confirmed that the grant is gone"`
+	Pending      bool   `json:"revocation_pending,omitempty" doc:"The provider could not be asked; Keyturn goes on trying"`
 }
 
 // App is an OAuth app. Its secret never leaves the process.

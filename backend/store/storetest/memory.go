@@ -206,7 +206,7 @@ func cloneRecord(r orchestrator.Record) orchestrator.Record {
 	r.Requested = slices.Clone(r.Requested)
 	r.Granted = slices.Clone(r.Granted)
 	r.Token.Scopes = slices.Clone(r.Token.Scopes)
-	for _, t := range []*time.Time{&r.Token.Expiry, &r.Token.RefreshExpiry, &r.RefreshSent, &r.Created, &r.Refreshed} {
+	for _, t := range []*time.Time{&r.Token.Expiry, &r.Token.RefreshExpiry, &r.Since, &r.RefreshSent, &r.Created, &r.Authorized, &r.Refreshed} {
 		*t = wall(*t)
 	}
 	return r

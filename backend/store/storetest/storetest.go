@@ -69,8 +69,10 @@ func Connection(n int) orchestrator.Record {
 		Generation:  uint64(n),
 		Status:      orchestrator.Retrying,
 		Reason:      fault.ProviderUnavailable,
+		Since:       at.Add(3 * time.Minute),
 		RefreshSent: at.Add(time.Minute),
 		Created:     at,
+		Authorized:  at.Add(time.Second),
 		Refreshed:   at.Add(2 * time.Minute),
 	}
 }

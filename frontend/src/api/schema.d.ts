@@ -572,15 +572,19 @@ export interface components {
              * @description Absent: unknown
              */
             expires_at?: string;
+            /** @description Absent: nothing is known of a next sign-in */
+            forecast?: components["schemas"]["Forecast"];
             granted_scopes: string[];
             has_refresh_token: boolean;
+            /** @description Status, reason and times in words: the same everywhere */
+            health: string;
             id: string;
             /** Format: date-time */
             last_used_at?: string;
             missing_scopes?: string[];
             /**
              * Format: date-time
-             * @description When retrying
+             * @description When retrying or revoking
              */
             next_try_at?: string;
             provider: string;
@@ -589,8 +593,15 @@ export interface components {
             reason?: string;
             /** Format: date-time */
             refreshed_at?: string;
+            /**
+             * Format: date-time
+             * @description When status became what it is
+             */
+            since?: string;
             /** @enum {string} */
-            status: "connected" | "retrying" | "needs_reconnect";
+            status: "connected" | "retrying" | "needs_reconnect" | "revoking";
+            /** @description The newest token is in memory only: the disk refuses it */
+            unsaved?: boolean;
         };
         ConnectionTokenRequest: {
             /** Format: int64 */
@@ -602,6 +613,8 @@ export interface components {
             damaged?: components["schemas"]["Damaged"][];
             /** @enum {string} */
             protector: "keyring" | "passphrase" | "key_file";
+            /** @description Disconnected, and waiting for the provider to confirm */
+            revoking?: components["schemas"]["Connection"][];
             /** @description Code, when the store is not open */
             store?: string;
             store_error?: string;
@@ -628,11 +641,25 @@ export interface components {
         Disconnected: {
             connection_id: string;
             provider: string;
+            /** @description The provider could not be asked; Keyturn goes on trying */
+            revocation_pending?: boolean;
             /** @description The provider confirmed that the grant is gone */
             revoked: boolean;
         };
         Done: {
             ok: boolean;
+        };
+        Forecast: {
+            /** Format: date-time */
+            at: string;
+            /** @description One sentence: what would put an end to it */
+            fix?: string;
+            /** @enum {string} */
+            reason: "refresh_token_ends" | "no_refresh_token";
+            /** @description One sentence */
+            says: string;
+            /** @description Connect with these to fix it */
+            scopes?: string[];
         };
         Health: {
             ok: boolean;
