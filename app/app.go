@@ -28,6 +28,7 @@ import (
 	"keyturn/backend/orchestrator"
 	"keyturn/backend/place"
 	"keyturn/backend/provider"
+	"keyturn/backend/request"
 	"keyturn/backend/socket"
 	"keyturn/backend/store"
 	"keyturn/backend/transport"
@@ -55,6 +56,7 @@ type App struct {
 	places   place.Places
 	settings *settings
 	log      *slog.Logger
+	http     *oauth.HTTP // to providers
 	core     *orchestrator.Orchestrator
 	window   *window
 	desk     *desk
@@ -144,11 +146,12 @@ func (a *App) openCore(sealed *store.Store, loopback *transport.Loopback, host *
 	if err != nil {
 		return fmt.Errorf("catalogue: %w", err)
 	}
+	a.http = oauth.NewHTTP(oauth.HTTPOptions{UserAgent: "keyturn/" + Version, Log: a.log})
 	a.core = orchestrator.New(orchestrator.Options{
 		Store:        sealed,
 		Catalogue:    catalogue,
 		Transports:   map[string]orchestrator.Transport{"loopback": loopback},
-		HTTP:         oauth.NewHTTP(oauth.HTTPOptions{UserAgent: "keyturn/" + Version, Log: a.log}),
+		HTTP:         a.http,
 		CallbackPort: a.settings.get().CallbackPort,
 		Hosted:       map[string]func() (func(), error){"demo": host.Use},
 		Log:          a.log,
@@ -180,6 +183,7 @@ func (a *App) storeOptions() store.Options {
 func (a *App) apiOptions() api.Options {
 	opts := api.Options{
 		Orchestrator: a.core,
+		Requests:     request.New(a.core, a.http),
 		Version:      Version,
 		Program:      program,
 		CallbackPort: a.settings.get().CallbackPort,

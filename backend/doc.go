@@ -23,6 +23,7 @@
 //
 // Beside the column:
 //
+//	request     calls a provider's API with a token; api asks it, it asks the orchestrator
 //	api/wire    the JSON of the local API, and nothing else
 //	client      calls that API from Go (app/cli and tests); knows wire and socket only
 //	socket      the local socket and who is at the other end of it

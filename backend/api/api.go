@@ -10,7 +10,8 @@
 // of at most 64 KiB that are one JSON object with known members, each once.
 // Answers are JSON and never cached; failures are problem documents (RFC 9457)
 // with a stable code. Only the token routes, which are for local programs
-// alone, have an answer that holds a secret.
+// alone, have an answer that holds a secret. One route streams: a call to a
+// provider's API may be as large as it likes (request_stream.go).
 package api
 
 import (
@@ -26,11 +27,13 @@ import (
 
 	"keyturn/backend/api/wire"
 	"keyturn/backend/orchestrator"
+	"keyturn/backend/request"
 )
 
 // Options are the parts a Server is built from. All are required but Show.
 type Options struct {
 	Orchestrator *orchestrator.Orchestrator
+	Requests     *request.Sender
 	Version      string
 	Program      string // "desktop" or "headless"
 	CallbackPort int
@@ -55,7 +58,9 @@ type Server struct {
 	rows    map[string]row // by the pattern in mux
 	openapi func() []byte  // the document, made when first asked for
 	streams atomic.Int32   // open event streams
-	doc     *huma.OpenAPI
+	// requests counts calls to providers in progress.
+	requests atomic.Int32
+	doc      *huma.OpenAPI
 }
 
 // row is what a door has to know about a route.

@@ -2,6 +2,8 @@ package api
 
 import (
 	"bytes"
+	"cmp"
+	"fmt"
 	"io"
 	"log/slog"
 	"mime"
@@ -17,7 +19,7 @@ import (
 )
 
 const (
-	maxBody     = 64 << 10
+	maxBody     = int64(64 << 10)
 	bodyTimeout = 5 * time.Second
 )
 
@@ -78,28 +80,28 @@ func (s *Server) admit(p Principal, w http.ResponseWriter, r *http.Request) (row
 	if r.URL.RawQuery != "" {
 		return row{}, nil, problemOf(badRequest("This route takes no query."))
 	}
-	if !hasBody {
+	if !hasBody || found.streams && streams(r) {
 		return found, nil, nil
 	}
-	body, refused := readBody(r)
+	body, refused := readBody(r, cmp.Or(found.maxBody, maxBody))
 	if refused != nil {
 		return row{}, nil, refused
 	}
 	return found, body, nil
 }
 
-func readBody(r *http.Request) ([]byte, *problem) {
-	if r.ContentLength > maxBody {
-		return nil, bodyTooLarge()
+func readBody(r *http.Request, limit int64) ([]byte, *problem) {
+	if r.ContentLength > limit {
+		return nil, bodyTooLarge(limit)
 	}
 	var b bytes.Buffer
 	if r.ContentLength > 0 {
 		b.Grow(int(r.ContentLength) + bytes.MinRead)
 	}
-	if n, err := b.ReadFrom(io.LimitReader(r.Body, maxBody+1)); err != nil {
+	if n, err := b.ReadFrom(io.LimitReader(r.Body, limit+1)); err != nil {
 		return nil, newProblem(http.StatusRequestTimeout, fault.BadRequest, "The body of the request did not arrive.")
-	} else if n > maxBody {
-		return nil, bodyTooLarge()
+	} else if n > limit {
+		return nil, bodyTooLarge(limit)
 	}
 	return b.Bytes(), nil
 }
@@ -125,8 +127,8 @@ func (row row) check(r *http.Request, body []byte) *problem {
 	return nil
 }
 
-func bodyTooLarge() *problem {
-	return newProblem(http.StatusRequestEntityTooLarge, fault.BadRequest, "The body is larger than 64 KiB.")
+func bodyTooLarge(limit int64) *problem {
+	return newProblem(http.StatusRequestEntityTooLarge, fault.BadRequest, fmt.Sprintf("The body is larger than %d KiB.", limit>>10))
 }
 
 func noSuchRoute() *problem {

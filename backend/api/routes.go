@@ -27,6 +27,11 @@ type binding struct {
 	// quick, when there is one, answers what it can without huma, and reports
 	// whether it did. It is called where the mux would be, after every check.
 	quick func(s *Server, w http.ResponseWriter, r *http.Request, body []byte) bool
+	// streams: a request with its call in the header is handed to quick with
+	// its body unread.
+	streams bool
+	// maxBody is how long a body in JSON may be; 0 means 64 KiB.
+	maxBody int64
 }
 
 // routes returns the table, sorted by path, then method.
@@ -59,6 +64,7 @@ func routes() []route {
 		{"POST", "/v1/providers/{id}", user, "updateProvider", "Change a provider of the user's own: absent members stay as they are", typed((*Server).updateProvider)},
 		{"POST", "/v1/providers/{id}/console", windowOnly, "openConsole", "Open the page where an OAuth app is registered", typed((*Server).openConsole)},
 		{"POST", "/v1/providers/{id}/delete", user, "deleteProvider", "Forget a provider of the user's own", typed((*Server).deleteProvider)},
+		{"POST", "/v1/request", localOnly, "request", "Call a provider's API with the token of an account", typed((*Server).request).or((*Server).streamRequest).streamed("/v1/request").upTo(maxCallJSON)},
 		{"GET", "/v1/settings", user, "getSettings", "Read the settings", typed((*Server).getSettings)},
 		{"POST", "/v1/settings", user, "saveSettings", "Change the settings", typed((*Server).saveSettings)},
 		{"POST", "/v1/token", localOnly, "token", "Read a fresh access token", typed((*Server).token).or((*Server).quickToken)},
@@ -100,6 +106,12 @@ func typed[I, O any](handle func(*Server, context.Context, *I) (O, error)) bindi
 // or adds the quick way to a binding.
 func (b binding) or(quick func(*Server, http.ResponseWriter, *http.Request, []byte) bool) binding {
 	b.quick = quick
+	return b
+}
+
+// upTo allows bodies of another length.
+func (b binding) upTo(n int64) binding {
+	b.maxBody = n
 	return b
 }
 

@@ -13,8 +13,8 @@ import (
 const (
 	headerTimeout = 5 * time.Second
 	idleTimeout   = 2 * time.Minute
-	maxHeader     = 8 << 10
-	maxConns      = 64
+	maxHeader     = 32 << 10 // a Keyturn-Request has a URL and headers in it
+	maxConns      = 128      // more than there are places for streams and requests
 	graceful      = time.Second
 )
 

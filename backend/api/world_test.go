@@ -21,6 +21,7 @@ import (
 	"keyturn/backend/oauth"
 	"keyturn/backend/orchestrator"
 	"keyturn/backend/provider"
+	"keyturn/backend/request"
 	"keyturn/backend/socket"
 	"keyturn/backend/store/storetest"
 	"keyturn/backend/transport"
@@ -69,11 +70,12 @@ func newWorld(t testing.TB, with setup) *world {
 	}
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	loopback := transport.NewLoopback(transport.LoopbackOptions{Log: log})
+	network := oauth.NewHTTP(oauth.HTTPOptions{Transport: with.providers})
 	o := orchestrator.New(orchestrator.Options{
 		Store:        w.store,
 		Catalogue:    catalogue,
 		Transports:   map[string]orchestrator.Transport{"loopback": loopback},
-		HTTP:         oauth.NewHTTP(oauth.HTTPOptions{Transport: with.providers}),
+		HTTP:         network,
 		CallbackPort: 27419,
 		Log:          log,
 	})
@@ -91,6 +93,7 @@ func newWorld(t testing.TB, with setup) *world {
 	<-o.Ready()
 	opts := api.Options{
 		Orchestrator: o,
+		Requests:     request.New(o, network),
 		Version:      "1.2.3",
 		Program:      "headless",
 		CallbackPort: 27419,

@@ -415,6 +415,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/request": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Call a provider's API with the token of an account
+         * @description Simple programs send and get JSON: bodies of up to 1 MiB there and 8 MiB back. For larger bodies, and for streams, put the call into the header Keyturn-Request (JSON in ASCII) and the body into the body; the answer has its status in the header Keyturn-Response, and the provider's body as its body. A body that is not whole ends before its length, or without its last chunk.
+         */
+        post: operations["request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/settings": {
         parameters: {
             query?: never;
@@ -808,10 +828,98 @@ export interface components {
         Providers: {
             providers: components["schemas"]["ProviderSummary"][];
         };
+        Request: {
+            account?: string;
+            body?: string;
+            body_base64?: string;
+            client_id?: string;
+            /** @description Settles which, when several match */
+            connection_id?: string;
+            /** @description Go where redirects point; the token goes along to hosts in api_hosts only */
+            follow_redirects?: boolean;
+            /** @description Not those that are Keyturn's: Authorization, Cookie, Host, Proxy-*, and what is about the connection */
+            headers?: {
+                [key: string]: string;
+            };
+            /**
+             * Format: int64
+             * @description For all of it; default: as long as bytes flow
+             */
+            max_time_seconds?: number;
+            /** @description Default: GET, or POST with a body */
+            method?: string;
+            /** @description Whose token to use; needed without connection_id */
+            provider?: string;
+            /** @description Its host has to be among the provider's api_hosts */
+            url: string;
+        };
+        RequestAnswer: {
+            body?: string;
+            body_base64?: string;
+            /** @description Code of the note, such as needs_reconnect */
+            code?: string;
+            /** @description By name in small letters */
+            headers: {
+                [key: string]: string[];
+            };
+            /** @description One sentence: what was not done about this status, and why */
+            note?: string;
+            /**
+             * Format: int64
+             * @description HTTP status of the provider's answer
+             */
+            status: number;
+            /** @description The body was longer than 8 MiB; this is its beginning */
+            truncated?: boolean;
+        };
         Settings: {
             /** Format: int64 */
             callback_port: number;
             notifications: boolean;
+        };
+        StreamAnswer: {
+            /** @description The token was refused and has been renewed: send the request once more, with again */
+            again?: boolean;
+            /** @description Code of the note, such as needs_reconnect */
+            code?: string;
+            /** @description By name in small letters */
+            headers: {
+                [key: string]: string[];
+            };
+            /** @description One sentence: what was not done about this status, and why */
+            note?: string;
+            /**
+             * Format: int64
+             * @description HTTP status of the provider's answer
+             */
+            status: number;
+        };
+        StreamRequest: {
+            account?: string;
+            /** @description This is the second time, after an answer with again */
+            again?: boolean;
+            client_id?: string;
+            /** @description Settles which, when several match */
+            connection_id?: string;
+            /** @description Go where redirects point; the token goes along to hosts in api_hosts only */
+            follow_redirects?: boolean;
+            /** @description Not those that are Keyturn's: Authorization, Cookie, Host, Proxy-*, and what is about the connection */
+            headers?: {
+                [key: string]: string;
+            };
+            /**
+             * Format: int64
+             * @description For all of it; default: as long as bytes flow
+             */
+            max_time_seconds?: number;
+            /** @description Default: GET, or POST with a body */
+            method?: string;
+            /** @description Whose token to use; needed without connection_id */
+            provider?: string;
+            /** @description The caller can send the body again: a 401 may then be answered with again */
+            resend?: boolean;
+            /** @description Its host has to be among the provider's api_hosts */
+            url: string;
         };
         Token: {
             connection_id: string;
@@ -1677,6 +1785,48 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Deleted"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    request: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The call, in the streaming form */
+                "Keyturn-Request"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Request"];
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The answer without its body, in the streaming form */
+                    "Keyturn-Response"?: {
+                        "application/json": components["schemas"]["StreamAnswer"];
+                    };
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestAnswer"];
+                    "application/octet-stream": string;
                 };
             };
             /** @description Error */
