@@ -115,6 +115,7 @@ func (o *Orchestrator) finishLocked(a *attempt, result func(*Attempt)) bool {
 	a.timer.Stop()
 	a.timer = time.AfterFunc(ResultLife, func() { o.forget(a) })
 	a.cancel()
+	o.recordAttempt(a)
 	o.ringLocked()
 	return true
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"keyturn/backend/activity"
 	"keyturn/backend/fault"
 )
 
@@ -64,10 +65,13 @@ func (o *Orchestrator) disconnect(ctx context.Context, c *connection, r Record, 
 			o.log.Error("disconnect not written down", "connection", r.ID, "error", err.Error())
 		}
 	}
+	o.record(activity.Disconnected, &r, "")
 	switch o.revoke(ctx, r) {
 	case done:
 		d.Revoked = true
+		o.record(activity.Revoked, &r, "")
 	case notNow:
+		o.record(activity.RevocationFailed, &r, fault.ProviderUnavailable)
 		if saved {
 			d.Pending = true
 			o.keepRevoking(c, r)

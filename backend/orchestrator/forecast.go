@@ -71,7 +71,7 @@ func refreshEnd(p *provider.Provider, r *Record) time.Time {
 // slides reports whether a refresh moves the end of the refresh token.
 func slides(p *provider.Provider, r *Record) bool {
 	if !r.Token.RefreshExpiry.IsZero() {
-		return p.Refresh.Sliding || p.Refresh.Lifetime == 0 && p.Refresh.Rotation != "never"
+		return p.Refresh.Rotation != "never" // a new one comes with an end of its own
 	}
 	return p.Refresh.Sliding
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"keyturn/backend/activity"
 	"keyturn/backend/fault"
 	"keyturn/backend/oauth"
 	"keyturn/backend/provider"
@@ -253,6 +254,7 @@ func (o *Orchestrator) renewed(c *connection, r Record, t oauth.Token) error {
 	o.mu.Lock()
 	c.failures, c.refusals, c.nextTry = 0, 0, time.Time{}
 	o.mu.Unlock()
+	o.record(activity.Refreshed, &r, "")
 	// Settle says in the log when this cannot be saved; the token serves all the same.
 	_ = o.settle(context.WithoutCancel(o.ctx), c, r, true)
 	return nil
@@ -266,6 +268,7 @@ func (o *Orchestrator) ended(c *connection, r Record, why fault.Code) error {
 	}
 	r.to(gone, why, now)
 	r.RefreshSent = time.Time{}
+	o.record(activity.NeedsReconnect, &r, why)
 	o.log.Info("needs to be connected again", "provider", r.Provider, "connection", r.ID, "reason", why)
 	_ = o.settle(context.WithoutCancel(o.ctx), c, r, true)
 	return o.reconnectFault(&r)
@@ -285,6 +288,7 @@ func (o *Orchestrator) failed(c *connection, r Record, e event, why fault.Code, 
 	c.nextTry = now.Add(wait)
 	o.mu.Unlock()
 	r.to(e, why, now)
+	o.record(activity.RefreshFailed, &r, why)
 	_ = o.settle(context.WithoutCancel(o.ctx), c, r, true)
 }
 

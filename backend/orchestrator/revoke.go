@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"keyturn/backend/activity"
 	"keyturn/backend/fault"
 	"keyturn/backend/oauth"
 )
@@ -133,6 +134,11 @@ func (o *Orchestrator) revokeAgain(ctx context.Context, c *connection, d Disconn
 		return d, err
 	}
 	d.Pending, d.Revoked = false, came == done
+	if d.Revoked {
+		o.record(activity.Revoked, &r, "")
+	} else {
+		o.record(activity.RevocationFailed, &r, fault.ProviderError)
+	}
 	o.log.Info("revocation ended", "provider", r.Provider, "connection", r.ID, "revoked", d.Revoked)
 	return d, nil
 }
