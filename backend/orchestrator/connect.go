@@ -149,7 +149,7 @@ func (o *Orchestrator) covering(r ConnectRequest) (Connection, bool) {
 			(c.renewable || alive(&c.rec, o.now())) &&
 			(r.Account == "" || isAccount(&c.rec, r.Account)) &&
 			len(without(r.Scopes, c.rec.Granted)) == 0 {
-			return o.viewLocked(c), true
+			return o.view(c), true
 		}
 	}
 	return Connection{}, false

@@ -30,11 +30,12 @@ type connection struct {
 	renewable  bool      // there is something to renew it with
 	lastUsed   time.Time
 	unsaved    fault.Code // why the store has not got rec; "" when it has
+	kept       uint64     // the generation that the store has
 	gone       bool       // disconnected: nothing may be stored any more
 }
 
-// viewLocked returns what anyone may see. Callers hold mu.
-func (o *Orchestrator) viewLocked(c *connection) Connection {
+// view returns what anyone may see. Callers hold mu, or have a copy of their own.
+func (o *Orchestrator) view(c *connection) Connection {
 	r := &c.rec
 	v := Connection{
 		ID:              r.ID,
@@ -47,7 +48,7 @@ func (o *Orchestrator) viewLocked(c *connection) Connection {
 		Status:          r.Status,
 		Reason:          r.Reason,
 		Since:           r.Since,
-		Unsaved:         c.unsaved != "",
+		Unsaved:         c.unsaved != "" && c.kept != r.Generation,
 		Expiry:          r.Token.Expiry,
 		HasRefreshToken: !r.Token.Refresh.IsZero(),
 		Created:         r.Created,
@@ -151,7 +152,7 @@ func (o *Orchestrator) Connection(id string) (Connection, error) {
 	if err != nil {
 		return Connection{}, err
 	}
-	return o.viewLocked(c), nil
+	return o.view(c), nil
 }
 
 // Find returns the one connection that a provider and, when not empty, an
@@ -164,7 +165,7 @@ func (o *Orchestrator) Find(providerID, account, clientID string) (Connection, e
 	if err != nil {
 		return Connection{}, err
 	}
-	return o.viewLocked(c), nil
+	return o.view(c), nil
 }
 
 func (o *Orchestrator) byIDLocked(id string) (*connection, error) {

@@ -27,7 +27,7 @@ func (o *Orchestrator) Disconnect(ctx context.Context, id string) (Disconnected,
 
 	o.mu.Lock()
 	if c := o.revoking[id]; c != nil {
-		d := Disconnected{Connection: o.viewLocked(c), Pending: true}
+		d := Disconnected{Connection: o.view(c), Pending: true}
 		o.mu.Unlock()
 		return o.revokeAgain(ctx, c, d)
 	}
@@ -36,7 +36,7 @@ func (o *Orchestrator) Disconnect(ctx context.Context, id string) (Disconnected,
 		o.mu.Unlock()
 		return Disconnected{}, err
 	}
-	d := Disconnected{Connection: o.viewLocked(c)}
+	d := Disconnected{Connection: o.view(c)}
 	c.gone = true
 	o.removeLocked(c)
 	o.ringLocked()

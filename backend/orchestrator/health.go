@@ -18,10 +18,10 @@ func health(v Connection, unsaved fault.Code, now time.Time) string {
 	case Revoking:
 		return "disconnected; revoking since " + clock(v.Since, now) + tries(v.NextTry, now) + ": " + because(v.ProviderName, v.Reason)
 	}
-	switch unsaved {
-	case "":
+	switch {
+	case !v.Unsaved:
 		return "connected"
-	case fault.DiskFull:
+	case unsaved == fault.DiskFull:
 		return "connected, but its newest token could not be saved: the disk is full or read-only. Do not quit Keyturn"
 	}
 	return "connected, but its newest token could not be saved. Do not quit Keyturn"

@@ -253,7 +253,7 @@ func (o *Orchestrator) load(ctx context.Context) error {
 		if r.Token.Expiry.IsZero() && r.Refreshed.IsZero() {
 			r.Refreshed = r.Created
 		}
-		c := &connection{rec: r, lane: make(chan struct{}, 1), release: uses[r.ID]}
+		c := &connection{rec: r, lane: make(chan struct{}, 1), release: uses[r.ID], kept: r.Generation}
 		if r.Status == Revoking {
 			o.revoking[r.ID] = c
 			continue

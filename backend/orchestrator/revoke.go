@@ -100,9 +100,16 @@ func (o *Orchestrator) keepRevoking(c *connection, r Record) {
 // revokeDueLocked tries again what is due. Callers hold mu.
 func (o *Orchestrator) revokeDueLocked(now time.Time) {
 	for _, c := range o.revoking {
-		if !c.waits(now) && len(c.lane) == 0 {
-			o.goLocked(func() { _, _ = o.revokeAgain(o.ctx, c, Disconnected{}) })
+		slot := o.slotLocked(c.rec.Provider)
+		if c.waits(now) || len(c.lane) > 0 || len(slot) >= unasked {
+			continue
 		}
+		o.goLocked(func() {
+			if enter(o.ctx, slot) == nil {
+				defer leave(slot)
+				_, _ = o.revokeAgain(o.ctx, c, Disconnected{})
+			}
+		})
 	}
 }
 

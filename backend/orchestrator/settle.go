@@ -32,7 +32,9 @@ func (o *Orchestrator) settle(ctx context.Context, c *connection, r Record, keep
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.replaceLocked(c, r)
-	c.unsaved = fault.CodeOf(err)
+	if c.unsaved = fault.CodeOf(err); err == nil {
+		c.kept = r.Generation
+	}
 	if !c.gone && o.connections[r.ID] == nil {
 		o.addLocked(c)
 	}

@@ -41,18 +41,21 @@ func (o *Orchestrator) Snapshot() Snapshot {
 		Store:       o.storeErr,
 		Damaged:     slices.Clone(o.damaged),
 	}
-	for _, c := range o.connections {
-		s.Connections = append(s.Connections, o.viewLocked(c))
-	}
-	for _, c := range o.revoking {
-		s.Revoking = append(s.Revoking, o.viewLocked(c))
-	}
+	// Cached tokens are read under mu: what takes time is done with copies.
+	connections := copies(o.connections)
+	revoking := copies(o.revoking)
 	for _, a := range o.attempts {
 		if a.shown() {
 			s.Attempts = append(s.Attempts, a.view)
 		}
 	}
 	o.mu.Unlock()
+	for i := range connections {
+		s.Connections = append(s.Connections, o.view(&connections[i]))
+	}
+	for i := range revoking {
+		s.Revoking = append(s.Revoking, o.view(&revoking[i]))
+	}
 
 	s.Protector = o.store.Protector()
 	slices.SortFunc(s.Connections, byName)
@@ -61,6 +64,14 @@ func (o *Orchestrator) Snapshot() Snapshot {
 		return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.Handle, b.Handle))
 	})
 	return s
+}
+
+func copies(all map[string]*connection) []connection {
+	list := make([]connection, 0, len(all))
+	for _, c := range all {
+		list = append(list, *c)
+	}
+	return list
 }
 
 func byName(a, b Connection) int {
