@@ -58,4 +58,5 @@ const (
 	MaxMinValid = maxMinValid
 	MaxConns    = maxConns
 	MaxStreams  = maxStreams
+	MaxRequests = maxRequests
 )

@@ -44,6 +44,7 @@ type world struct {
 // setup is how a world differs from the usual one.
 type setup struct {
 	connections []orchestrator.Record
+	own         []provider.Provider // registered by the user
 	// providers answers in place of the network; nil uses the network.
 	providers http.RoundTripper
 	noWindow  bool
@@ -61,6 +62,9 @@ func newWorld(t testing.TB, with setup) *world {
 		store:    storetest.NewMemory(time.Millisecond),
 		log:      &logBuffer{},
 		settings: wire.Settings{CallbackPort: 27419, Notifications: true},
+	}
+	for _, p := range with.own {
+		must(t, w.store.SaveProvider(context.Background(), p))
 	}
 	for _, r := range with.connections {
 		must(t, w.store.SaveConnection(context.Background(), r))

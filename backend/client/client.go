@@ -84,16 +84,9 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 // send connects, sends the request, and returns when the answer's header is
 // there.
 func (c *Client) send(ctx context.Context, method, path string, body []byte) (*response, error) {
-	conn, err := socket.Dial(ctx, c.socket)
-	switch {
-	case err == nil:
-	case ctx.Err() != nil:
-		return nil, late(ctx, err)
-	case errors.Is(err, socket.ErrUntrusted):
-		why := strings.TrimPrefix(err.Error(), socket.ErrUntrusted.Error()+": ")
-		return nil, fault.Wrap(err, fault.Forbidden, "The socket of Keyturn cannot be trusted, so nothing was sent: %s.", why)
-	default:
-		return nil, unreachable(err)
+	conn, err := c.dial(ctx)
+	if err != nil {
+		return nil, err
 	}
 	r := newResponse(ctx, conn)
 	// A server that refuses a request may answer before it has read it all:
@@ -107,6 +100,21 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte) (*r
 		return nil, r.fault(err)
 	}
 	return r, nil
+}
+
+// dial connects to a Keyturn that can be trusted.
+func (c *Client) dial(ctx context.Context) (net.Conn, error) {
+	conn, err := socket.Dial(ctx, c.socket)
+	switch {
+	case err == nil:
+		return conn, nil
+	case ctx.Err() != nil:
+		return nil, late(ctx, err)
+	case errors.Is(err, socket.ErrUntrusted):
+		why := strings.TrimPrefix(err.Error(), socket.ErrUntrusted.Error()+": ")
+		return nil, fault.Wrap(err, fault.Forbidden, "The socket of Keyturn cannot be trusted, so nothing was sent: %s.", why)
+	}
+	return nil, unreachable(err)
 }
 
 // fault names what went wrong while an answer was read.

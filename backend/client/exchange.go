@@ -49,14 +49,18 @@ type response struct {
 	buf  *bufio.Reader
 	stop func() bool // forgets ctx
 
+	maxHeader   int64
 	status      int
 	contentType string
+	about       string // Keyturn-Response
+	length      int64  // of body; -1: not said
+	whole       bool   // body says where it ends
 	body        io.Reader
 }
 
 // newResponse expects an answer on conn for as long as ctx lives.
 func newResponse(ctx context.Context, conn net.Conn) *response {
-	r := &response{ctx: ctx, conn: conn, buf: bufio.NewReader(conn)}
+	r := &response{ctx: ctx, conn: conn, buf: bufio.NewReader(conn), maxHeader: maxHeader}
 	if deadline, ok := ctx.Deadline(); ok {
 		conn.SetDeadline(deadline)
 	}
@@ -72,7 +76,7 @@ func (r *response) close() {
 // readHeader reads the status line and the fields up to the empty line, and
 // prepares body (RFC 9112 section 6.3).
 func (r *response) readHeader() error {
-	limited := &io.LimitedReader{R: r.conn, N: maxHeader}
+	limited := &io.LimitedReader{R: r.conn, N: r.maxHeader}
 	r.buf.Reset(limited)
 	status, err := r.line()
 	if err != nil {
@@ -98,6 +102,8 @@ func (r *response) readHeader() error {
 		switch strings.ToLower(name) {
 		case "content-type":
 			r.contentType = value
+		case "keyturn-response":
+			r.about = value
 		case "content-length":
 			n, err := strconv.ParseUint(value, 10, 62)
 			if err != nil || length >= 0 {
@@ -111,6 +117,7 @@ func (r *response) readHeader() error {
 		}
 	}
 	limited.N = 1<<63 - 1 // what follows has limits of its own
+	r.length, r.whole = length, chunked || length >= 0
 	switch {
 	case chunked && length >= 0:
 		return errMalformed
