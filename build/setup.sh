@@ -10,13 +10,14 @@ set -euo pipefail
 desktop=(libgtk-3-dev libwebkit2gtk-4.1-dev pkg-config)
 browser=(chromium)
 bus=(dbus gnome-keyring libglib2.0-bin)
+tracing=(strace)
 display=(xvfb openbox xfce4-panel dunst xdotool wmctrl imagemagick x11-utils x11-apps fonts-dejavu-core)
 yardsticks=(oidc-agent-cli)
 
 case ${1:-} in
 desktop) want=("${desktop[@]}") ;;
 browser) want=("${browser[@]}") ;;
-test)    want=("${desktop[@]}" "${browser[@]}" "${bus[@]}" "${display[@]}") ;;
+test)    want=("${desktop[@]}" "${browser[@]}" "${bus[@]}" "${display[@]}" "${tracing[@]}") ;;
 bench)   want=("${desktop[@]}" "${bus[@]}" "${display[@]}" "${yardsticks[@]}") ;;
 *) sed -n '2,7s/^# //p' "$0" >&2; exit 2 ;;
 esac

@@ -39,8 +39,11 @@ func TestKilledDuringARefreshTheGrantIsThere(t *testing.T) {
 }
 
 func killAtRandom(t *testing.T, grace time.Duration, rounds int, sum *tally) {
-	v := newVictim(t, grace, sum, func(k *rig.Install) { k.Run("keyturn-headless") })
+	v := newVictim(t, shortLife, grace, sum, func(k *rig.Install) { k.Run("keyturn-headless") })
 	v.as.Behave = hesitant(6 * time.Millisecond)
+	for range 3 {
+		v.refreshed() // to know how long one takes
+	}
 	for _, moment := range spread(rounds) {
 		v.refreshed()
 		v.round(func(<-chan struct{}) time.Time {

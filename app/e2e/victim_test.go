@@ -40,6 +40,7 @@ type victim struct {
 	k       *rig.Install
 	as      *rig.Issuer
 	grace   time.Duration
+	life    time.Duration // of an access token
 	app     *client.Client
 	restart func() // starts the program again
 
@@ -53,27 +54,26 @@ const (
 	// shortLife is the shortest life of a token that Keyturn renews on demand
 	// as often as it is asked.
 	shortLife = 3 * time.Second
-	// untilDue is when a caller who asks for as much validity as there can be
-	// gets a new one: after a tenth of it.
-	untilDue = shortLife/10 + 60*time.Millisecond
-	forAYear = 365 * 24 * 60 * 60
+	forAYear  = 365 * 24 * 60 * 60
 )
 
-func newVictim(t *testing.T, grace time.Duration, sum *tally, restart func(*rig.Install)) *victim {
+// newVictim has restart start the program for the first time, too.
+func newVictim(t *testing.T, life, grace time.Duration, sum *tally, restart func(*rig.Install)) *victim {
 	t.Helper()
 	k := rig.Prepare(t)
 	v := &victim{
-		t: t, k: k, grace: grace, tally: sum, app: client.New(k.Socket()), restart: func() { restart(k) },
-		as: rig.NewIssuer(t, demo.Options{AccessTTL: shortLife, Grace: grace}, "victim"),
+		t: t, k: k, grace: grace, life: life, tally: sum, app: client.New(k.Socket()), restart: func() { restart(k) },
+		as: rig.NewIssuer(t, demo.Options{AccessTTL: life, Grace: grace}, "victim"),
 	}
 	v.restart()
 	v.as.Introduce(k, "victim")
 	v.connect()
-	for range 3 {
-		v.refreshed()
-	}
 	return v
 }
+
+// untilDue is when a caller who asks for as much validity as there can be gets
+// a new token: when a tenth of the life of the old one is over.
+func (v *victim) untilDue() time.Duration { return v.life/10 + 60*time.Millisecond }
 
 // connect has the account connected, again when it was before.
 func (v *victim) connect() {
@@ -82,7 +82,7 @@ func (v *victim) connect() {
 	if v.connection != "" && id != v.connection {
 		v.t.Fatalf("connected again, %s became %s", v.connection, id)
 	}
-	v.connection, v.due = id, time.Now().Add(untilDue)
+	v.connection, v.due = id, time.Now().Add(v.untilDue())
 }
 
 // connect has an account approved and returns the id of the connection.
@@ -132,7 +132,7 @@ func (v *victim) refreshed() {
 		v.usual = took
 	}
 	v.usual += (took - v.usual) / 4
-	v.due = time.Now().Add(untilDue)
+	v.due = time.Now().Add(v.untilDue())
 }
 
 // onDisk is what the data folder holds of the connection, looked at in a copy:
@@ -250,7 +250,7 @@ func (v *victim) round(kill func(over <-chan struct{}) (when time.Time)) (killed
 		if err != nil {
 			v.t.Fatalf("nobody killed it, and yet: %v\n%s", err, rig.Lines(v.as.Transcript()))
 		}
-		v.due = time.Now().Add(untilDue)
+		v.due = time.Now().Add(v.untilDue())
 		return false
 	}
 	now := v.onDisk()
@@ -264,7 +264,7 @@ func (v *victim) round(kill func(over <-chan struct{}) (when time.Time)) (killed
 	v.as.Forget()
 	v.restart()
 	if at == saved || at == told {
-		v.due = now.Refreshed.Add(untilDue)
+		v.due = now.Refreshed.Add(v.untilDue())
 		time.Sleep(time.Until(v.due))
 	}
 	rotatedAway := len(calls) > 0 && !calls[0].Rotated.IsZero()
@@ -275,7 +275,7 @@ func (v *victim) round(kill func(over <-chan struct{}) (when time.Time)) (killed
 	if mustBeLost {
 		v.connect()
 	}
-	v.due = time.Now().Add(untilDue)
+	v.due = time.Now().Add(v.untilDue())
 	return true
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +30,7 @@ type Tracer struct {
 	killAt Kill
 	calls  []string // since Arm
 	killed string   // the call it was killed at
+	when   time.Time
 }
 
 // Kill is a moment: before the nth call (from 1) takes effect, or after it has
@@ -74,16 +76,16 @@ func (k *Install) RunTraced(name string, args ...string) *Tracer {
 func (tr *Tracer) Arm(at Kill) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	tr.armed, tr.killAt, tr.calls, tr.killed = true, at, nil, ""
+	tr.armed, tr.killAt, tr.calls, tr.killed, tr.when = true, at, nil, "", time.Time{}
 }
 
-// Disarm stops counting and returns the calls there were and the one that the
-// program was killed at, "" for none.
-func (tr *Tracer) Disarm() (calls []string, killed string) {
+// Disarm stops counting and returns the calls there were, the one that the
+// program was killed at, "" for none, and when that was.
+func (tr *Tracer) Disarm() (calls []string, killed string, when time.Time) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	tr.armed = false
-	return tr.calls, tr.killed
+	return tr.calls, tr.killed, tr.when
 }
 
 // Kill ends the program as a power cut would.
@@ -197,7 +199,7 @@ func (tr *Tracer) strike(call int) {
 	if call != tr.killAt.Call || tr.killed != "" {
 		return
 	}
-	tr.killed = tr.calls[call-1]
+	tr.killed, tr.when = tr.calls[call-1], time.Now()
 	_ = unix.Kill(tr.pid, unix.SIGKILL)
 }
 
