@@ -37,6 +37,10 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(crashDir); dir != "" && os.Getenv(crashChange) != "" {
+		changeProtector(dir)
+		os.Exit(0)
+	}
 	if dir := os.Getenv(crashDir); dir != "" {
 		limit, _ := strconv.Atoi(os.Getenv(crashSaves))
 		saveGenerations(dir, uint64(limit))

@@ -91,7 +91,7 @@ func (p *passphrase) read() ([]byte, error) {
 	case p.file != "":
 		return p.readFile()
 	case p.ask == nil:
-		return nil, fault.New(fault.StoreLocked, "Nobody is there to type the passphrase. Set KEYTURN_PASSPHRASE_FILE to a file that holds it and start Keyturn again.")
+		return nil, fault.New(fault.StoreLocked, "The saved connections are sealed with a passphrase. Unlock them with: keyturn unlock (or set KEYTURN_PASSPHRASE_FILE to a file that holds it before Keyturn starts).")
 	case p.asked >= maxAsked:
 		return nil, fault.New(fault.StoreLocked, "Keyturn does not ask for the passphrase any more. Start it again to be asked, or set KEYTURN_PASSPHRASE_FILE to a file that holds the passphrase.")
 	}

@@ -51,13 +51,16 @@ func choose(opts Options, n note) protector {
 		name = byKeyFile
 	case opts.PassphraseFile != "":
 		name = byPassphrase
-	case n.Protector == byPassphrase && opts.AskPassphrase != nil:
-		name = byPassphrase
+	case n.Protector != "":
+		name = n.Protector // what was chosen last
 	default:
 		name = byKeyring
 	}
 	switch name {
 	case byKeyFile:
+		if opts.KeyFile == "" {
+			return &keyFile{path: n.File}
+		}
 		return &keyFile{path: opts.KeyFile}
 	case byPassphrase:
 		return &passphrase{file: opts.PassphraseFile, ask: opts.AskPassphrase}

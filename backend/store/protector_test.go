@@ -86,12 +86,14 @@ func TestAKeyThatIsLostOrWrongIsToldApart(t *testing.T) {
 		words := filepath.Join(t.TempDir(), "words")
 		must(t, os.WriteFile(words, []byte("correct horse battery"), 0o600))
 		locked(t, store.Options{Dir: p.dir, PassphraseFile: words}, "key file", p.key, "a passphrase is set")
-		locked(t, store.Options{Dir: p.dir}, "key file", p.key, "KEYTURN_KEY_FILE")
+		if c := load(t, open(t, store.Options{Dir: p.dir})); len(c.Connections) != 1 {
+			t.Errorf("the store does not go by what guarded it last: %+v", c)
+		}
 
 		q := newPlace(t)
 		fill(t, store.Options{Dir: q.dir, PassphraseFile: words}, 1)
 		locked(t, store.Options{Dir: q.dir, KeyFile: q.key}, "sealed with a passphrase", "KEYTURN_PASSPHRASE_FILE")
-		locked(t, store.Options{Dir: q.dir}, "sealed with a passphrase")
+		locked(t, store.Options{Dir: q.dir}, "passphrase", "keyturn unlock")
 		if _, err := os.Stat(q.key); err == nil {
 			t.Error("a new key was made over sealed rows")
 		}

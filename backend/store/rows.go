@@ -45,24 +45,9 @@ type appBody struct {
 	Updated time.Time `json:"updated,omitzero"`
 }
 
-func connectionBinding(r orchestrator.Record) binding {
-	return binding{
-		kind: "connection", id: r.ID, provider: r.Provider,
-		origin: r.Origin, issuer: r.Issuer, clientID: r.ClientID, generation: r.Generation,
-	}
-}
-
-func appBinding(a orchestrator.App) binding {
-	return binding{kind: "app", id: a.ID, provider: a.Provider, clientID: a.Client.ID}
-}
-
-func providerBinding(id, definition string) binding {
-	return binding{kind: "provider", id: id, provider: id, plain: definition}
-}
-
-// SaveConnection implements orchestrator.Store.
-func (s *Store) SaveConnection(ctx context.Context, r orchestrator.Record) error {
-	return s.save(ctx, row{"connection", r.ID}, connectionBinding(r), connectionBody{
+// bodyOfConnection and bodyOfApp are what is sealed of a row.
+func bodyOfConnection(r orchestrator.Record) connectionBody {
+	return connectionBody{
 		AccountID:     r.Account.ID,
 		Account:       r.Account.Label,
 		Requested:     r.Requested,
@@ -81,7 +66,37 @@ func (s *Store) SaveConnection(ctx context.Context, r orchestrator.Record) error
 		Created:       wall(r.Created),
 		Authorized:    wall(r.Authorized),
 		Refreshed:     wall(r.Refreshed),
-	}, `INSERT INTO connections (id, provider, account, client_id, origin, issuer, generation, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+	}
+}
+
+func bodyOfApp(a orchestrator.App) appBody {
+	return appBody{
+		Auth:    string(a.Client.Auth),
+		Secret:  []byte(a.Client.Secret.Reveal()),
+		Created: wall(a.Created),
+		Updated: wall(a.Updated),
+	}
+}
+
+func connectionBinding(r orchestrator.Record) binding {
+	return binding{
+		kind: "connection", id: r.ID, provider: r.Provider,
+		origin: r.Origin, issuer: r.Issuer, clientID: r.ClientID, generation: r.Generation,
+	}
+}
+
+func appBinding(a orchestrator.App) binding {
+	return binding{kind: "app", id: a.ID, provider: a.Provider, clientID: a.Client.ID}
+}
+
+func providerBinding(id, definition string) binding {
+	return binding{kind: "provider", id: id, provider: id, plain: definition}
+}
+
+// SaveConnection implements orchestrator.Store.
+func (s *Store) SaveConnection(ctx context.Context, r orchestrator.Record) error {
+	return s.save(ctx, row{"connection", r.ID}, connectionBinding(r), bodyOfConnection(r),
+		`INSERT INTO connections (id, provider, account, client_id, origin, issuer, generation, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET provider = excluded.provider, account = excluded.account, client_id = excluded.client_id,
 			origin = excluded.origin, issuer = excluded.issuer, generation = excluded.generation, sealed = excluded.sealed`,
 		r.ID, r.Provider, r.Account.Label, r.ClientID, r.Origin, r.Issuer, int64(r.Generation))
@@ -94,12 +109,8 @@ func (s *Store) DeleteConnection(ctx context.Context, id string) error {
 
 // SaveApp implements orchestrator.Store.
 func (s *Store) SaveApp(ctx context.Context, a orchestrator.App) error {
-	return s.save(ctx, row{"app", a.ID}, appBinding(a), appBody{
-		Auth:    string(a.Client.Auth),
-		Secret:  []byte(a.Client.Secret.Reveal()),
-		Created: wall(a.Created),
-		Updated: wall(a.Updated),
-	}, `INSERT INTO apps (id, provider, client_id, sealed) VALUES (?, ?, ?, ?)
+	return s.save(ctx, row{"app", a.ID}, appBinding(a), bodyOfApp(a),
+		`INSERT INTO apps (id, provider, client_id, sealed) VALUES (?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET provider = excluded.provider, client_id = excluded.client_id, sealed = excluded.sealed`,
 		a.ID, a.Provider, a.Client.ID)
 }

@@ -68,6 +68,7 @@ type Store struct {
 	damaged map[row]bool
 	// unlocking is what is under way to get the key; nil when nothing is.
 	unlocking *unlocking
+	locked    bool // by the user: nobody gets the key until Unlock
 	closed    bool
 
 	mu    sync.Mutex // guards guard, so that Protector never waits for a turn
@@ -200,8 +201,11 @@ func (s *Store) do(ctx context.Context, patience time.Duration, act func(ctx con
 		return err
 	}
 	defer s.give()
-	if s.closed {
+	switch {
+	case s.closed:
 		return closedError()
+	case s.key == nil: // locked between the two
+		return lockedError()
 	}
 	return act(context.WithoutCancel(ctx))
 }
@@ -239,6 +243,8 @@ func (s *Store) startUnlocking(ctx context.Context) (*unlocking, error) {
 	switch {
 	case s.closed:
 		return nil, closedError()
+	case s.locked:
+		return nil, lockedError()
 	case s.key != nil:
 		return nil, nil
 	case s.unlocking != nil:
@@ -269,6 +275,8 @@ func (s *Store) startUnlocking(ctx context.Context) (*unlocking, error) {
 		switch {
 		case s.closed:
 			err = closedError()
+		case s.locked:
+			err = lockedError()
 		case err == nil:
 			s.key = k
 			k = nil
@@ -310,18 +318,23 @@ func (s *Store) remove(ctx context.Context, kind, table, id string) error {
 			return failure(err, s.path)
 		}
 		delete(s.damaged, row{kind, id})
-		var busy, pages, moved int
-		err := s.db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved)
-		if err == nil && busy != 0 {
-			err = errors.New("checkpoint: busy")
-		}
-		if err != nil {
-			// The row is gone. Its sealed bytes go with the next checkpoint,
-			// at the latest when the program ends.
-			s.log.Warn("log of the database not emptied", "error", err)
-		}
+		s.emptyLog(ctx)
 		return nil
 	})
+}
+
+// emptyLog moves the log into the database and cuts it off, so that nothing
+// that was replaced or deleted stays in it. When that fails it happens with
+// the next checkpoint, at the latest when the program ends.
+func (s *Store) emptyLog(ctx context.Context) {
+	var busy, pages, moved int
+	err := s.db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved)
+	if err == nil && busy != 0 {
+		err = errors.New("checkpoint: busy")
+	}
+	if err != nil {
+		s.log.Warn("log of the database not emptied", "error", err)
+	}
 }
 
 // cause is the innermost text of err, for the log.
