@@ -98,6 +98,7 @@ type Orchestrator struct {
 	attempts    map[string]*attempt      // by handle
 	bells       map[chan struct{}]struct{}
 	storeErr    error // why the store is not open; nil once it was loaded
+	locked      bool  // by the user
 	damaged     []Damaged
 }
 
@@ -169,7 +170,9 @@ func (o *Orchestrator) Run(ctx context.Context) error {
 func (o *Orchestrator) look(now time.Time) {
 	o.sweep(now)
 	if o.storeError() != nil {
-		o.wg.Go(func() { _ = o.load(o.ctx) })
+		if !o.isLocked() {
+			o.wg.Go(func() { _ = o.load(o.ctx) })
+		}
 		return
 	}
 	o.mu.Lock()
@@ -197,7 +200,7 @@ func (o *Orchestrator) open(ctx context.Context) error {
 		}
 	}
 	err := o.storeError()
-	if err == nil || fault.CodeOf(err) != fault.StoreLocked {
+	if err == nil || fault.CodeOf(err) != fault.StoreLocked || o.isLocked() {
 		return err
 	}
 	return o.load(ctx)
@@ -209,6 +212,12 @@ func (o *Orchestrator) storeError() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.storeErr
+}
+
+func (o *Orchestrator) isLocked() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.locked
 }
 
 // load reads the store into memory, once.
@@ -246,6 +255,7 @@ func (o *Orchestrator) load(ctx context.Context) error {
 
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.emptyLocked()
 	for _, a := range contents.Apps {
 		o.apps[a.ID] = a
 	}
