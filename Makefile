@@ -78,7 +78,7 @@ desktop-test: build build/servers/node_modules/.package-lock.json
 	@# The test of the five minutes runs beside the others.
 	cd app/e2e && export KEYTURN_BIN=$(abspath $(BIN)) && { \
 		$$KEYTURN_BIN/e2e.test -test.timeout 8m -test.run Expires >$$KEYTURN_BIN/expires.log 2>&1 & expires=$$!; \
-		$$KEYTURN_BIN/e2e.test -test.timeout 10m -test.skip Expires; others=$$?; \
+		$$KEYTURN_BIN/e2e.test -test.timeout 10m -test.parallel 4 -test.skip Expires; others=$$?; \
 		wait $$expires || others=1; cat $$KEYTURN_BIN/expires.log; exit $$others; }
 
 e2e: desktop-test ## the desktop and browser tests alone, with screenshots in build/shots
@@ -87,7 +87,8 @@ bench: build ## speed and memory, each beside its yardstick
 	@build/setup.sh bench
 	KEYTURN_BIN=$(abspath $(BIN)) go test -count=1 -timeout 30m -tags bench -run TestBudgets -v ./app/bench
 
-soak: ## the long forms: every fuzz target for minutes, the race detector many times over
+soak: headless ## the long forms, hours in all; PART=kills picks one, build/soak.sh lists them
+	@build/setup.sh test
 	@build/soak.sh
 
 clean: ## what make built

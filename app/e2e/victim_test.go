@@ -78,7 +78,10 @@ func (v *victim) untilDue() time.Duration { return v.life/10 + 60*time.Milliseco
 // connect has the account connected, again when it was before.
 func (v *victim) connect() {
 	v.t.Helper()
-	id := connect(v.t, v.app, v.as, "victim", "ada")
+	id, err := connect(v.t.Context(), v.app, v.as, "victim", "ada")
+	if err != nil {
+		v.t.Fatal(err)
+	}
 	if v.connection != "" && id != v.connection {
 		v.t.Fatalf("connected again, %s became %s", v.connection, id)
 	}
@@ -86,27 +89,28 @@ func (v *victim) connect() {
 }
 
 // connect has an account approved and returns the id of the connection.
-func connect(t *testing.T, app *client.Client, as *rig.Issuer, clientID, account string) (id string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+func connect(ctx context.Context, app *client.Client, as *rig.Issuer, clientID, account string) (id string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	started, err := app.Connect(ctx, wire.ConnectStart{Service: "rotating", ClientID: clientID})
 	if err != nil {
-		t.Fatal("connect: ", err)
+		return "", fmt.Errorf("connect: %w", err)
 	}
 	res, err := http.Get(as.Approve(started.AuthURL, account))
 	if err != nil {
-		t.Fatal("callback: ", err)
+		return "", fmt.Errorf("callback: %w", err)
 	}
 	_, _ = io.Copy(io.Discard, res.Body)
 	res.Body.Close()
 	for {
 		s, err := app.ConnectStatus(ctx, started.State)
-		if err != nil || s.Status == "error" {
-			t.Fatalf("connect: %+v %v", s, err)
-		}
-		if s.Status == "complete" {
-			return s.ConnectionID
+		switch {
+		case err != nil:
+			return "", fmt.Errorf("connect: %w", err)
+		case s.Status == "error":
+			return "", fmt.Errorf("connect: %s: %s", s.Code, s.Error)
+		case s.Status == "complete":
+			return s.ConnectionID, nil
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
