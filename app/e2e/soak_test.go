@@ -117,7 +117,9 @@ type soak struct {
 type slot struct {
 	app, account string
 	epoch        atomic.Int64
-	busy         sync.Mutex // held by who disconnects it
+	// busy is held by who connects an account of this app: two who ask for
+	// the same at the same moment share one attempt, and so one account.
+	busy *sync.Mutex
 }
 
 func newSoak(t *testing.T) *soak {
@@ -136,11 +138,12 @@ func newSoak(t *testing.T) *soak {
 		if _, err := s.app.UpsertApp(t.Context(), wire.AppUpsert{Provider: "rotating", ClientID: id, NoClientSecret: true}); err != nil {
 			t.Fatal(err)
 		}
+		busy := new(sync.Mutex)
 		for _, account := range []string{"ada", "grace"} {
 			if err := s.connect(id, account); err != nil {
 				t.Fatal(err)
 			}
-			s.slots = append(s.slots, &slot{app: id, account: account + "@example.com"})
+			s.slots = append(s.slots, &slot{app: id, account: account + "@example.com", busy: busy})
 		}
 	}
 	s.as.Behave = s.misbehave

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -33,9 +34,9 @@ type Issuer struct {
 	// Rotated and Answered, when set, are called at these moments of a refresh.
 	Rotated, Answered func()
 
-	mu         sync.Mutex
-	idle       *sync.Cond // fewer requests are in flight
-	inFlight   int
+	mu         sync.Mutex // guards what follows
+	open       int        // connections
+	closed     *sync.Cond // one less
 	transcript []*Refresh
 }
 
@@ -104,8 +105,19 @@ func NewIssuer(t testing.TB, opts demo.Options, clients ...string) *Issuer {
 		opts.Clients = append(opts.Clients, demo.Client{ID: id, Name: id, RedirectURIs: []string{"http://127.0.0.1/oauth/callback/rotating"}})
 	}
 	i := &Issuer{Server: demo.New(opts)}
-	i.idle = sync.NewCond(&i.mu)
+	i.closed = sync.NewCond(&i.mu)
 	l.Config.Handler = i
+	l.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		switch state {
+		case http.StateNew:
+			i.open++
+		case http.StateClosed:
+			i.open--
+			i.closed.Broadcast()
+		}
+	}
 	l.Start()
 	t.Cleanup(l.Close)
 	return i
@@ -141,12 +153,14 @@ func (i *Issuer) Forget() {
 	i.transcript = nil
 }
 
-// Quiet waits until no refresh is being answered.
+// Quiet waits until the server is through with all that was sent to it. Keyturn
+// uses no connection twice, so then there are none.
 func (i *Issuer) Quiet() {
+	time.Sleep(30 * time.Millisecond) // what the last one sent may still wait to be accepted
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for i.inFlight > 0 {
-		i.idle.Wait()
+	for i.open > 0 {
+		i.closed.Wait()
 	}
 }
 
@@ -178,15 +192,8 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	line := &Refresh{Client: form.Get("client_id"), With: Fingerprint(form.Get("refresh_token")), Arrived: time.Now()}
 	i.mu.Lock()
-	i.inFlight++
 	i.transcript = append(i.transcript, line)
 	i.mu.Unlock()
-	defer func() {
-		i.mu.Lock()
-		i.inFlight--
-		i.mu.Unlock()
-		i.idle.Broadcast()
-	}()
 	i.answer(w, r, line)
 }
 
