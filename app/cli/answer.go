@@ -101,8 +101,10 @@ func (k *command) finish(err error) int {
 			err = failed
 		}
 	}
-	if _, failed := k.out.Write(b.Bytes()); failed != nil && b.Len() > 0 {
-		err = fault.Wrap(failed, fault.Internal, "The answer could not be written to standard output.")
+	if b.Len() > 0 { // even nothing would wait for a write that was left behind
+		if _, failed := k.out.Write(b.Bytes()); failed != nil {
+			err = fault.Wrap(failed, fault.Internal, "The answer could not be written to standard output.")
+		}
 	}
 	if err == nil {
 		return exitDone

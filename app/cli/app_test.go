@@ -112,7 +112,7 @@ func (a *fakeApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	time.Sleep(latency)
 	a.mu.Lock()
-	a.asked = append(a.asked, strings.TrimSpace(r.Method+" "+r.URL.Path+" "+string(body)))
+	a.asked = append(a.asked, strings.TrimSpace(r.Method+" "+r.URL.Path+" "+r.Header.Get(wire.RequestHeader)+string(body)))
 	all, person := a.all, a.person
 	a.mu.Unlock()
 	if person == "never-hears" && strings.HasSuffix(r.URL.Path, "/cancel") {
@@ -130,6 +130,10 @@ func (a *fakeApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "half":
 		w.Header().Set("Content-Type", "application/json")
 		io.WriteString(w, `{"ok":true,"raw body":`)
+		return
+	}
+	if r.URL.Path == "/v1/request" {
+		a.request(w, r, body)
 		return
 	}
 	if r.URL.Path == "/v1/events" {
@@ -199,6 +203,20 @@ func (a *fakeApp) routeLocked(w http.ResponseWriter, method string, path []strin
 		a.connections = a.connections[1:]
 		a.ringLocked()
 		reply(w, wire.Disconnected{Provider: "demo", ConnectionID: c.ID, Revoked: true})
+	case route == "POST store" && id == "lock":
+		a.store = "store_locked"
+		reply(w, wire.Done{OK: true})
+	case route == "POST store" && id == "unlock":
+		a.store = ""
+		reply(w, wire.Done{OK: true})
+	case route == "POST store" && id == "protector":
+		var in wire.ProtectorChange
+		json.Unmarshal(body, &in)
+		if in.Protector == "keyring" {
+			problem(w, 409, "conflict", "That is what guards the key already.")
+			return
+		}
+		reply(w, wire.ProtectorChanged{Protector: in.Protector, Says: []string{"KEYTURN_KEY_FILE is set: unset it before Keyturn starts again."}})
 	case route == "POST internal" && (id == "open" || id == "quit"):
 		reply(w, wire.Done{OK: true})
 	case path[0] == "internal" && len(path) == 5 && path[4] == "cancel":

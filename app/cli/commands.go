@@ -37,6 +37,7 @@ func commands() []entry {
 		{"status", accounts, (*command).status},
 		{"watch", accounts, (*command).watch},
 		{"token", accounts, (*command).token},
+		{"request", accounts, (*command).request},
 		{"ping", accounts, (*command).ping},
 		{"disconnect", accounts, (*command).disconnect},
 		{"cancel", accounts, (*command).cancel},
@@ -46,6 +47,9 @@ func commands() []entry {
 
 		{"open", program, (*command).open},
 		{"quit", program, (*command).quit},
+		{"lock", program, (*command).lock},
+		{"unlock", program, (*command).unlock},
+		{"protector", program, (*command).protector},
 		{"doctor", program, (*command).doctor},
 		{"version", program, (*command).version},
 		{"completion", program, (*command).completion},

@@ -1,0 +1,40 @@
+package api
+
+import (
+	"context"
+	"path/filepath"
+
+	"keyturn/backend/api/wire"
+	"keyturn/backend/orchestrator"
+)
+
+func (s *Server) lockStore(ctx context.Context, _ *nothing) (wire.Done, error) {
+	return wire.Done{OK: true}, s.o.Lock(ctx)
+}
+
+func (s *Server) unlockStore(ctx context.Context, in *with[wire.Unlock]) (wire.Done, error) {
+	var words []byte
+	if in.Body.Passphrase != "" {
+		words = []byte(in.Body.Passphrase)
+	}
+	return wire.Done{OK: true}, s.o.Unlock(ctx, words)
+}
+
+func (s *Server) changeProtector(ctx context.Context, in *with[wire.ProtectorChange]) (wire.ProtectorChanged, error) {
+	if in.Body.KeyFile != "" && !filepath.IsAbs(in.Body.KeyFile) {
+		return wire.ProtectorChanged{}, badRequest("key_file must be an absolute path.")
+	}
+	came, err := s.o.ChangeProtector(ctx, orchestrator.Protection{
+		Kind:       in.Body.Protector,
+		KeyFile:    in.Body.KeyFile,
+		Passphrase: []byte(in.Body.Passphrase),
+	})
+	if err != nil {
+		return wire.ProtectorChanged{}, err
+	}
+	out := wire.ProtectorChanged{Protector: in.Body.Protector, Says: came.Says}
+	for _, d := range came.Damaged {
+		out.Damaged = append(out.Damaged, wire.Damaged(d))
+	}
+	return out, nil
+}
