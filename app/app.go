@@ -18,10 +18,13 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
+	"keyturn/backend/activity"
 	"keyturn/backend/api"
+	"keyturn/backend/api/wire"
 	"keyturn/backend/demo"
 	"keyturn/backend/fault"
 	"keyturn/backend/oauth"
@@ -55,6 +58,7 @@ type App struct {
 	Options
 	places   place.Places
 	settings *settings
+	activity *activity.Log
 	log      *slog.Logger
 	http     *oauth.HTTP // to providers
 	core     *orchestrator.Orchestrator
@@ -101,6 +105,9 @@ func (a *App) Run(ctx context.Context) error {
 	a.log.Info("start", "program", program, "version", Version, "user", whoAmI())
 	defer a.log.Info("stop")
 	a.settings = openSettings(a.places.Config)
+	a.activity = activity.Open(filepath.Join(filepath.Dir(a.places.Log), "activity.log"), a.log)
+	a.activity.Switch(*a.settings.get().Activity)
+	defer start(a.ctx, "activity", a.activity.Run, a.log, a.quit)()
 
 	sealed, err := store.Open(a.ctx, a.storeOptions())
 	if err != nil {
@@ -154,6 +161,7 @@ func (a *App) openCore(sealed *store.Store, loopback *transport.Loopback, host *
 		HTTP:         a.http,
 		CallbackPort: a.settings.get().CallbackPort,
 		Hosted:       map[string]func() (func(), error){"demo": host.Use},
+		Activity:     a.activity,
 		Log:          a.log,
 	})
 	return nil
@@ -190,14 +198,22 @@ func (a *App) apiOptions() api.Options {
 		Open:         a.openURL,
 		Quit:         a.quit,
 		Diagnose:     a.diagnose,
+		Activity:     a.activity,
 		Settings:     a.settings.get,
-		SaveSettings: a.settings.save,
+		SaveSettings: a.saveSettings,
 		Log:          a.log,
 	}
 	if program == "desktop" {
 		opts.Show = a.open
 	}
 	return opts
+}
+
+// saveSettings changes the settings, and what they mean for a running Keyturn.
+func (a *App) saveSettings(in wire.Settings) error {
+	err := a.settings.save(in)
+	a.activity.Switch(*a.settings.get().Activity)
+	return err
 }
 
 // start runs a part beside the others and returns what stops it and waits. A

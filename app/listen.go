@@ -43,8 +43,8 @@ func (a *App) menu() Menu {
 func (a *App) listen() (stop func()) {
 	ctx, cancel := context.WithCancel(a.ctx)
 	var wg sync.WaitGroup
-	on := func(do func()) {
-		bell, hush := a.core.Changes()
+	on := func(changes func() (<-chan struct{}, func()), do func()) {
+		bell, hush := changes()
 		wg.Go(func() {
 			defer hush()
 			for {
@@ -58,11 +58,12 @@ func (a *App) listen() (stop func()) {
 		})
 	}
 	if a.tray != nil {
-		on(func() { a.tray.show(a.menu()) })
+		on(a.core.Changes, func() { a.tray.show(a.menu()) })
 	}
-	on(a.window.changed)
+	on(a.core.Changes, a.window.changed)
+	on(a.activity.Changes, a.window.recorded)
 	var before orchestrator.Snapshot
-	on(func() {
+	on(a.core.Changes, func() {
 		after := a.core.Snapshot()
 		for _, n := range notices(before, after) {
 			_ = a.notify(n)

@@ -36,7 +36,8 @@ func (s *settings) broken() error {
 func (s *settings) get() wire.Settings {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return wire.Settings{CallbackPort: s.now.CallbackPort, Notifications: s.now.Notifications}
+	now := s.now
+	return wire.Settings{CallbackPort: now.CallbackPort, Notifications: now.Notifications, Activity: &now.Activity}
 }
 
 func (s *settings) save(in wire.Settings) error {
@@ -47,6 +48,9 @@ func (s *settings) save(in wire.Settings) error {
 	}
 	next := s.now
 	next.CallbackPort, next.Notifications = in.CallbackPort, in.Notifications
+	if in.Activity != nil {
+		next.Activity = *in.Activity
+	}
 	if err := config.Save(s.path, next); err != nil {
 		return err
 	}

@@ -106,9 +106,14 @@ func (w *window) present(ctx context.Context, view string) {
 }
 
 // changed rings the page's doorbell.
-func (w *window) changed() {
+func (w *window) changed() { w.ring("changed") }
+
+// recorded tells the page that there is more activity.
+func (w *window) recorded() { w.ring("activity") }
+
+func (w *window) ring(bell string) {
 	if ctx := w.running(); ctx != nil {
-		runtime.EventsEmit(ctx, "changed")
+		runtime.EventsEmit(ctx, bell)
 	}
 }
 

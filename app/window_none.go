@@ -23,5 +23,6 @@ func newWindow(fs.FS, *slog.Logger) *window { return &window{} }
 func (*window) missing() error                     { return errNoWindow }
 func (*window) show(string) error                  { return errNoWindow }
 func (*window) changed()                           {}
+func (*window) recorded()                          {}
 func (*window) copy(string) bool                   { return false }
 func (*window) loop(ctx context.Context, _ func()) { <-ctx.Done() }

@@ -32,7 +32,7 @@ var allowed = map[string][]string{
 	"backend/transport/transporttest": {"oauth", "fault"},
 	"backend/store":                   {"orchestrator", "provider", "oauth", "fault", "text"},
 	"backend/store/storetest":         {"orchestrator", "provider", "oauth", "fault"},
-	"backend/api":                     {"api/wire", "request", "orchestrator", "provider", "oauth", "fault", "text", "strictjson"},
+	"backend/api":                     {"api/wire", "request", "orchestrator", "provider", "oauth", "fault", "text", "strictjson", "activity", "socket"},
 	"backend/request":                 {"orchestrator", "provider", "oauth", "fault", "text"},
 	"backend/client":                  {"api/wire", "socket", "fault"},
 	"backend/demo":                    {"text", "fault"},

@@ -74,7 +74,10 @@ func (l *Log) Switch(on bool) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.off = !on
+	if l.off == on {
+		l.off = !on
+		l.wakeUp()
+	}
 }
 
 // Add records an event, now when it does not say when. It never waits for the
@@ -86,9 +89,9 @@ func (l *Log) Add(e Event) {
 	if e.At.IsZero() {
 		e.At = time.Now()
 	}
-	key := alikeOf(&e)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	key := alikeOf(&e)
 	if l.off || l.growLocked(key, &e) {
 		return
 	}
@@ -101,6 +104,18 @@ func (l *Log) Add(e Event) {
 		l.recent[key] = added
 	}
 	l.wakeUp()
+}
+
+// Again counts e when it is alike an event of the last minute, and reports
+// whether there is nothing left to add. Of an event of a connection it needs
+// neither provider nor account.
+func (l *Log) Again(e Event) bool {
+	if l == nil {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.off || l.growLocked(alikeOf(&e), &e)
 }
 
 // growLocked makes e a part of an alike event. Callers hold mu.

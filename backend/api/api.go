@@ -6,10 +6,10 @@
 // exist (404), what is not for the caller is refused (403), and a row that
 // does not say whom it is for cannot be built.
 //
-// Requests are read strictly: canonical paths, exact methods, no query, bodies
-// of at most 64 KiB that are one JSON object with known members, each once.
-// Answers are JSON and never cached; failures are problem documents (RFC 9457)
-// with a stable code. Only the token routes, which are for local programs
+// Requests are read strictly: canonical paths, exact methods, no query but
+// where the table has one, bodies of at most 64 KiB that are one JSON object
+// with known members, each once. Answers are JSON and never cached; failures
+// are problem documents (RFC 9457) with a stable code. Only the token routes, which are for local programs
 // alone, have an answer that holds a secret. One route streams: a call to a
 // provider's API may be as large as it likes (request_stream.go).
 package api
@@ -25,6 +25,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"keyturn/backend/activity"
 	"keyturn/backend/api/wire"
 	"keyturn/backend/orchestrator"
 	"keyturn/backend/request"
@@ -43,7 +44,9 @@ type Options struct {
 	Show func(view string) error
 	Quit func()
 	// Diagnose looks at everything that has to be in order.
-	Diagnose     func(ctx context.Context) []wire.Check
+	Diagnose func(ctx context.Context) []wire.Check
+	// Activity is where it is recorded who reads tokens; may be nil.
+	Activity     *activity.Log
 	Settings     func() wire.Settings
 	SaveSettings func(wire.Settings) error
 	Log          *slog.Logger
@@ -51,13 +54,14 @@ type Options struct {
 
 // Server is the API of one process; its doors share it.
 type Server struct {
-	opts    Options
-	o       *orchestrator.Orchestrator
-	log     *slog.Logger
-	mux     *http.ServeMux // private; nothing but the table is in it
-	rows    map[string]row // by the pattern in mux
-	openapi func() []byte  // the document, made when first asked for
-	streams atomic.Int32   // open event streams
+	opts     Options
+	o        *orchestrator.Orchestrator
+	activity *activity.Log
+	log      *slog.Logger
+	mux      *http.ServeMux // private; nothing but the table is in it
+	rows     map[string]row // by the pattern in mux
+	openapi  func() []byte  // the document, made when first asked for
+	streams  atomic.Int32   // open event streams
 	// requests counts calls to providers in progress.
 	requests atomic.Int32
 	doc      *huma.OpenAPI
@@ -67,6 +71,7 @@ type Server struct {
 type row struct {
 	route
 	takesBody bool
+	query     []string // the parameters it takes
 }
 
 // New builds the mux and the document from the table. It panics when a row
@@ -75,11 +80,12 @@ func New(opts Options) *Server { return build(opts, routes()) }
 
 func build(opts Options, table []route) *Server {
 	s := &Server{
-		opts: opts,
-		o:    opts.Orchestrator,
-		log:  opts.Log,
-		mux:  http.NewServeMux(),
-		rows: make(map[string]row, len(table)),
+		opts:     opts,
+		o:        opts.Orchestrator,
+		activity: opts.Activity,
+		log:      opts.Log,
+		mux:      http.NewServeMux(),
+		rows:     make(map[string]row, len(table)),
 	}
 	// Not huma.DefaultConfig: it adds routes of its own (documentation with
 	// scripts from elsewhere, schemas) and a $schema member to every answer.
@@ -113,7 +119,8 @@ func build(opts Options, table []route) *Server {
 			Extensions:      map[string]any{"x-access": r.access.names()},
 		}
 		r.register(s, api, &op)
-		s.rows[r.method+" "+r.path] = row{route: r, takesBody: documented(api.OpenAPI(), r).RequestBody != nil}
+		said := documented(api.OpenAPI(), r)
+		s.rows[r.method+" "+r.path] = row{route: r, takesBody: said.RequestBody != nil, query: queryOf(said)}
 	}
 	s.doc = api.OpenAPI()
 	s.openapi = sync.OnceValue(s.document)
@@ -127,4 +134,15 @@ func documented(doc *huma.OpenAPI, r route) *huma.Operation {
 		return item.Get
 	}
 	return item.Post
+}
+
+// queryOf lists the parameters that a route takes in its query.
+func queryOf(op *huma.Operation) []string {
+	var names []string
+	for _, p := range op.Parameters {
+		if p.In == "query" {
+			names = append(names, p.Name)
+		}
+	}
+	return names
 }

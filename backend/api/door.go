@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"net/url"
 	"runtime"
 	"slices"
 	"strconv"
@@ -78,7 +79,9 @@ func (s *Server) admit(p Principal, w http.ResponseWriter, r *http.Request) (row
 		return row{}, nil, newProblem(http.StatusForbidden, fault.Forbidden, "This is not for the kind of program that asked.")
 	}
 	if r.URL.RawQuery != "" {
-		return row{}, nil, problemOf(badRequest("This route takes no query."))
+		if err := found.checkQuery(r.URL.RawQuery); err != nil {
+			return row{}, nil, problemOf(err)
+		}
 	}
 	if !hasBody || found.streams && streams(r) {
 		return found, nil, nil
@@ -88,6 +91,27 @@ func (s *Server) admit(p Principal, w http.ResponseWriter, r *http.Request) (row
 		return row{}, nil, refused
 	}
 	return found, body, nil
+}
+
+// checkQuery refuses a query that does not say what the route can be asked,
+// each thing once. What it repeats are names from the table.
+func (row row) checkQuery(raw string) error {
+	if len(row.query) == 0 {
+		return badRequest("This route takes no query.")
+	}
+	asked, err := url.ParseQuery(raw)
+	if err != nil {
+		return badRequest("The query is not one.")
+	}
+	for name, values := range asked {
+		switch {
+		case !slices.Contains(row.query, name):
+			return badRequest("The query has a parameter that this route does not know. It knows %s.", strings.Join(row.query, ", "))
+		case len(values) > 1 || values[0] == "":
+			return badRequest("The query has to say %s once.", name)
+		}
+	}
+	return nil
 }
 
 func readBody(r *http.Request, limit int64) ([]byte, *problem) {

@@ -28,6 +28,8 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 	defer s.streams.Add(-1)
 	bell, stop := s.o.Changes()
 	defer stop()
+	recorded, hush := s.activity.Changes()
+	defer hush()
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
 
@@ -47,6 +49,8 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 		}
 		select {
 		case <-bell:
+			line = "event: changed\ndata: {}"
+		case <-recorded:
 			line = "event: changed\ndata: {}"
 		case <-tick.C:
 			line = ": still here"

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"keyturn/backend/activity"
 	"keyturn/backend/api/wire"
 	"keyturn/backend/fault"
 	"keyturn/backend/orchestrator"
@@ -57,8 +58,12 @@ func (s *Server) call(ctx context.Context, c request.Call) (a *request.Answer, l
 	}
 	a, err = s.opts.Requests.Do(ctx, c)
 	if err != nil {
+		s.record(ctx, activity.Request, c.Grant, "", err)
 		s.requests.Add(-1)
 		return nil, nil, err
+	}
+	if !a.Again {
+		s.record(ctx, activity.Request, c.Grant, a.Connection.ID, nil)
 	}
 	return a, func() {
 		a.Body.Close()

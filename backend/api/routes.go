@@ -37,6 +37,7 @@ type binding struct {
 // routes returns the table, sorted by path, then method.
 func routes() []route {
 	return []route{
+		{"GET", "/v1/activity", user, "listActivity", "List what happened to grants, and which programs read tokens", typed((*Server).listActivity)},
 		{"GET", "/v1/apps", user, "listApps", "List the OAuth apps", typed((*Server).listApps)},
 		{"POST", "/v1/apps", user, "upsertApp", "Register an OAuth app, or change one", typed((*Server).upsertApp)},
 		{"POST", "/v1/apps/{id}/delete", user, "deleteApp", "Forget an OAuth app", typed((*Server).deleteApp)},
@@ -67,6 +68,9 @@ func routes() []route {
 		{"POST", "/v1/request", localOnly, "request", "Call a provider's API with the token of an account", typed((*Server).request).or((*Server).streamRequest).streamed("/v1/request").upTo(maxCallJSON)},
 		{"GET", "/v1/settings", user, "getSettings", "Read the settings", typed((*Server).getSettings)},
 		{"POST", "/v1/settings", user, "saveSettings", "Change the settings", typed((*Server).saveSettings)},
+		{"POST", "/v1/store/lock", user, "lockStore", "Forget every token and the key to them", typed((*Server).lockStore)},
+		{"POST", "/v1/store/protector", localOnly, "changeProtector", "Change what guards the key", typed((*Server).changeProtector)},
+		{"POST", "/v1/store/unlock", user, "unlockStore", "Get the key again", typed((*Server).unlockStore)},
 		{"POST", "/v1/token", localOnly, "token", "Read a fresh access token", typed((*Server).token).or((*Server).quickToken)},
 	}
 }

@@ -30,8 +30,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		MaxHeaderBytes:               maxHeader,
 		DisableGeneralOptionsHandler: true, // answers OPTIONS * without asking the table
 		ConnState:                    crowd.watch,
-		ConnContext: func(c context.Context, _ net.Conn) context.Context {
-			return context.WithValue(c, stoppingKey{}, ctx.Done())
+		ConnContext: func(c context.Context, conn net.Conn) context.Context {
+			return withCaller(context.WithValue(c, stoppingKey{}, ctx.Done()), conn)
 		},
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"keyturn/backend/activity"
 	"keyturn/backend/api"
 	"keyturn/backend/api/wire"
 	"keyturn/backend/fault"
@@ -30,8 +31,9 @@ import (
 // A world is a real orchestrator with a store in memory behind a real Server.
 type world struct {
 	*api.Server
-	store *storetest.Memory
-	log   *logBuffer
+	store    *storetest.Memory
+	activity *activity.Log
+	log      *logBuffer
 
 	mu       sync.Mutex
 	opened   []string // URLs for the browser
@@ -60,6 +62,7 @@ func newWorld(t testing.TB, with setup) *world {
 	must(t, err)
 	w := &world{
 		store:    storetest.NewMemory(time.Millisecond),
+		activity: activity.Open("", slog.New(slog.DiscardHandler)),
 		log:      &logBuffer{},
 		settings: wire.Settings{CallbackPort: 27419, Notifications: true},
 	}
@@ -81,6 +84,7 @@ func newWorld(t testing.TB, with setup) *world {
 		Transports:   map[string]orchestrator.Transport{"loopback": loopback},
 		HTTP:         network,
 		CallbackPort: 27419,
+		Activity:     w.activity,
 		Log:          log,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -89,6 +93,7 @@ func newWorld(t testing.TB, with setup) *world {
 		defer close(done)
 		o.Run(ctx)
 	}()
+	go w.activity.Run(ctx)
 	t.Cleanup(func() {
 		cancel()
 		<-done
@@ -101,6 +106,7 @@ func newWorld(t testing.TB, with setup) *world {
 		Version:      "1.2.3",
 		Program:      "headless",
 		CallbackPort: 27419,
+		Activity:     w.activity,
 		Log:          log,
 		Open: func(url string) error {
 			w.mu.Lock()

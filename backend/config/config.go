@@ -30,11 +30,14 @@ type Settings struct {
 	// Notifications says whether the desktop is told about connects and
 	// outages; usually true.
 	Notifications bool `toml:"notifications" comment:"Show notifications."`
+	// Activity says whether it is recorded what happens to grants and which
+	// programs read tokens; usually true.
+	Activity bool `toml:"activity" comment:"Record what happens to grants, and which programs read tokens."`
 }
 
 // Default returns the usual settings. The port lies below every range that
 // systems give out by themselves.
-func Default() Settings { return Settings{CallbackPort: 27419, Notifications: true} }
+func Default() Settings { return Settings{CallbackPort: 27419, Notifications: true, Activity: true} }
 
 const (
 	lowestPort  = 1024
@@ -114,7 +117,7 @@ func unreadable(err error, path string) error {
 	if unknown, ok := errors.AsType[*toml.StrictMissingError](err); ok {
 		first := unknown.Errors[0]
 		line, _ := first.Position()
-		return fault.Wrap(err, fault.BadRequest, "Line %d of the settings file %q names the setting %q, which does not exist. Correct or remove it. The settings are callback_port and notifications.", line, path, strings.Join(first.Key(), "."))
+		return fault.Wrap(err, fault.BadRequest, "Line %d of the settings file %q names the setting %q, which does not exist. Correct or remove it. The settings are callback_port, notifications and activity.", line, path, strings.Join(first.Key(), "."))
 	}
 	if bad, ok := errors.AsType[*toml.DecodeError](err); ok {
 		line, _ := bad.Position()

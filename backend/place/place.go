@@ -18,7 +18,7 @@ import (
 type Places struct {
 	Data   string // folder: database, lock
 	Config string // file: config.toml
-	Log    string // file: keyturn.log
+	Log    string // file: keyturn.log; activity.log is beside it
 	Socket string // Unix socket, or the name of a Windows named pipe
 }
 

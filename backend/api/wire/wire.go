@@ -302,8 +302,9 @@ type Check struct {
 
 // Settings are what the user can change.
 type Settings struct {
-	CallbackPort  int  `json:"callback_port" minimum:"1024" maximum:"65535"`
-	Notifications bool `json:"notifications"`
+	CallbackPort  int   `json:"callback_port" minimum:"1024" maximum:"65535"`
+	Notifications bool  `json:"notifications"`
+	Activity      *bool `json:"activity,omitempty" doc:"Record what happens to grants and which programs read tokens; absent in a change: as it is"`
 }
 
 // Open shows the window.
