@@ -38,7 +38,8 @@ func (k *command) request() *cobra.Command {
 token in, renews it when the provider answers 401, and sends it to the hosts
 of the provider only: keyturn providers get <provider> lists them as API hosts.
 
-The flags are those of curl. As --json is taken, --data-json sends JSON.
+The flags are those of curl, but for one: --data-json sends JSON, because
+--json is about the answer of this command.
 Exit code: 0 when the provider answers 2xx, 1 for anything else (the body is
 printed all the same), 2 for wrong usage.`,
 		Example: `  keyturn request https://api.github.com/user --provider github
@@ -85,46 +86,46 @@ printed all the same), 2 for wrong usage.`,
 		if in.Headers, err = headersOf(headers); err != nil {
 			return answer{}, err
 		}
-		content, err := k.contentOf(parts)
-		if err != nil {
-			return answer{}, err
-		}
-		switch {
-		case asQuery && content != nil:
-			if in.URL, err = withQuery(in.URL, content); err != nil {
+		out.headers = out.headers || headOnly
+		return k.untilInterrupted(maxTime, func(ctx context.Context) (answer, error) {
+			content, err := k.contentOf(parts)
+			if err != nil {
 				return answer{}, err
 			}
-			content = nil
-		case content != nil:
-			typeOf(parts, in.Headers)
-		}
-		switch {
-		case in.Method != "":
-		case headOnly:
-			in.Method = "HEAD"
-		case content != nil:
-			in.Method = "POST"
-		}
-		for name, value := range in.Headers {
-			if value == removed {
-				delete(in.Headers, name)
+			if asQuery && content != nil {
+				if in.URL, err = withQuery(in.URL, content); err != nil {
+					return answer{}, err
+				}
+				content = nil
 			}
-		}
-		out.headers = out.headers || headOnly
-		app, err := k.app()
-		if err != nil {
-			return answer{}, err
-		}
-		return k.transfer(app, in, content, out, maxTime)
+			if content != nil {
+				typeOf(parts, in.Headers)
+			}
+			leaveOut(in.Headers)
+			switch {
+			case in.Method != "":
+			case headOnly:
+				in.Method = "HEAD"
+			case content != nil:
+				in.Method = "POST"
+			}
+			app, err := k.app()
+			if err != nil {
+				return answer{}, err
+			}
+			t := transfer{k: k, out: out, meter: k.newMeter(out)}
+			return t.run(ctx, app, in, content)
+		})
 	})
 }
 
-// tidying is how long a transfer that was stopped has to tidy up.
+// tidying is how long something that was stopped has to tidy up.
 const tidying = 300 * time.Millisecond
 
-// transfer makes the request. Ctrl-C ends it at once, wherever it is: a read
-// from a terminal or a write to a pipe cannot be interrupted and is left behind.
-func (k *command) transfer(app *client.Client, in wire.RequestHead, content *client.Content, out output, maxTime time.Duration) (answer, error) {
+// untilInterrupted does something that Ctrl-C ends at once, wherever it is: a
+// read from a terminal or a write to a pipe cannot be interrupted, and is left
+// behind.
+func (k *command) untilInterrupted(maxTime time.Duration, do func(context.Context) (answer, error)) (answer, error) {
 	ctx, _, release := interrupts()
 	defer release()
 	if maxTime > 0 {
@@ -138,8 +139,7 @@ func (k *command) transfer(app *client.Client, in wire.RequestHead, content *cli
 	}
 	done := make(chan result, 1)
 	go func() {
-		t := transfer{k: k, out: out, meter: k.newMeter(out)}
-		a, err := t.run(ctx, app, in, content)
+		a, err := do(ctx)
 		done <- result{a, err}
 	}()
 	var r result
@@ -154,12 +154,11 @@ func (k *command) transfer(app *client.Client, in wire.RequestHead, content *cli
 	}
 	switch {
 	case r.err == nil || ctx.Err() == nil:
+		return r.answer, r.err
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		r = result{err: fault.New(fault.ProviderUnavailable, "It took longer than %s, so it was given up. The request may have reached the provider.", maxTime)}
-	default:
-		r = result{err: fault.New(fault.Cancelled, "Stopped. The request may have reached the provider.")}
+		return answer{}, fault.New(fault.ProviderUnavailable, "It took longer than %s, so it was given up. The request may have reached the provider.", maxTime)
 	}
-	return r.answer, r.err
+	return answer{}, fault.New(fault.Cancelled, "Stopped. The request may have reached the provider.")
 }
 
 // removed marks a header that is not to be sent, not even where Keyturn would
@@ -189,6 +188,15 @@ func headersOf(given []string) (map[string]string, error) {
 		headers[name] = value
 	}
 	return headers, nil
+}
+
+// leaveOut takes out what is not to be sent.
+func leaveOut(headers map[string]string) {
+	for name, value := range headers {
+		if value == removed {
+			delete(headers, name)
+		}
+	}
 }
 
 // headerNamed returns the name that is there in whatever letter case, or "".
