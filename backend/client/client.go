@@ -108,7 +108,7 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 	switch {
 	case err == nil:
 		return conn, nil
-	case ctx.Err() != nil:
+	case ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, late(ctx, err)
 	case errors.Is(err, socket.ErrUntrusted):
 		why := strings.TrimPrefix(err.Error(), socket.ErrUntrusted.Error()+": ")
@@ -119,7 +119,8 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 
 // fault names what went wrong while an answer was read.
 func (r *response) fault(err error) error {
-	if r.ctx.Err() != nil {
+	// The deadline of the connection may come a moment before that of the context.
+	if r.ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		return late(r.ctx, err)
 	}
 	var closed net.Error

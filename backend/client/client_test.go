@@ -286,6 +286,13 @@ func TestNobodyThere(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+	t.Run("says nothing until just before the context notices", func(t *testing.T) {
+		_, path := listen(t)
+		_, err := client.New(path).Health(tardy{t.Context(), time.Now().Add(50 * time.Millisecond)})
+		if fault.CodeOf(err) != fault.Unreachable || !strings.Contains(fault.MessageOf(err), "did not answer in time") {
+			t.Errorf("%v", err)
+		}
+	})
 	t.Run("caller goes away", func(t *testing.T) {
 		_, path := listen(t)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -296,6 +303,14 @@ func TestNobodyThere(t *testing.T) {
 		}
 	})
 }
+
+// tardy is a context that has a deadline and never gets round to ending.
+type tardy struct {
+	context.Context
+	deadline time.Time
+}
+
+func (c tardy) Deadline() (time.Time, bool) { return c.deadline, true }
 
 func TestNothingIsSentToASocketOfOthers(t *testing.T) {
 	refuses := func(t *testing.T, spoil func(folder, socket string)) {
