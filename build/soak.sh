@@ -24,7 +24,7 @@ for part in $parts; do
 	race) echo "  race    $count times about 3 minutes" ;;
 	year) echo "  year    about 10 minutes" ;;
 	kills) echo "  kills   about 10 minutes" ;;
-	calls) echo "  calls   about 10 minutes" ;;
+	calls) echo "  calls   about 1 minute" ;;
 	disk) echo "  disk    about 1 minute" ;;
 	load) echo "  load    about 12 minutes" ;;
 	*) echo "There is no part $part. There are: $known" >&2; exit 2 ;;
