@@ -55,7 +55,7 @@ func TestWhoReadATokenIsRecorded(t *testing.T) {
 		{"/v1/connections/" + adaID + "/token", `{}`, 200},
 		{"/v1/token", `{"provider":"demo"}`, 409},
 		{"/v1/token", `{"provider":"nobody"}`, 404},
-		{"/v1/token", `{"provider":"demo","account":"ada@example.test","scopes":["everything"]}`, 403},
+		{"/v1/token", `{"provider":"demo","account":"ada@example.test","scopes":["everything"]}`, 409},
 		{"/v1/token", `{"provider":"demo","bogus":1}`, 400}, // asked for nothing
 	} {
 		if status := ask(t, client, c.path, c.body); status != c.status {

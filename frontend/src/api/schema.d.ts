@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/v1/activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what happened to grants, and which programs read tokens */
+        get: operations["listActivity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/apps": {
         parameters: {
             query?: never;
@@ -525,6 +542,11 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        Activity: {
+            activity: components["schemas"]["Event"][];
+            /** @description Whether more is being recorded: see settings */
+            recording: boolean;
+        };
         App: {
             client_id: string;
             /** Format: date-time */
@@ -719,6 +741,42 @@ export interface components {
         };
         Done: {
             ok: boolean;
+        };
+        Event: {
+            account?: string;
+            /** Format: date-time */
+            at: string;
+            /** @description Why it failed, or why it happened */
+            code?: string;
+            connection_id?: string;
+            /**
+             * Format: int64
+             * @description How many alike within a minute
+             */
+            count: number;
+            /**
+             * Format: int64
+             * @description Grows with time; an event that goes on keeps it
+             */
+            id: number;
+            /** @enum {string} */
+            kind: "connected" | "connect_failed" | "refreshed" | "refresh_failed" | "needs_reconnect" | "token_read" | "request" | "disconnected" | "revoked" | "revocation_failed" | "locked" | "unlocked" | "exported" | "imported" | "protector_changed";
+            /**
+             * Format: int64
+             * @description Of its process, the last one when there were several
+             */
+            pid?: number;
+            /** @description local, window or web_ui; absent: Keyturn by itself */
+            principal?: string;
+            /** @description What the system calls the program; it is no proof */
+            program?: string;
+            provider?: string;
+            provider_name?: string;
+            /**
+             * Format: date-time
+             * @description When it happened last, if more than once
+             */
+            until?: string;
         };
         Forecast: {
             /** Format: date-time */
@@ -939,6 +997,8 @@ export interface components {
             truncated?: boolean;
         };
         Settings: {
+            /** @description Record what happens to grants and which programs read tokens; absent in a change: as it is */
+            activity?: boolean;
             /** Format: int64 */
             callback_port: number;
             notifications: boolean;
@@ -1020,6 +1080,44 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    listActivity: {
+        parameters: {
+            query?: {
+                /** @description Only of this connection */
+                connection_id?: string;
+                /** @description Only of this provider */
+                provider?: string;
+                /** @description Only what happened then or later */
+                since?: string;
+                /** @description At most so many, the newest */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Activity"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listApps: {
         parameters: {
             query?: never;
