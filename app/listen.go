@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"keyturn/app/open"
 	"keyturn/backend/api/wire"
-	"keyturn/backend/orchestrator"
 )
 
 // openTray puts the icon into the tray and returns what takes it away.
@@ -62,9 +62,9 @@ func (a *App) listen() (stop func()) {
 	}
 	on(a.core.Changes, a.window.changed)
 	on(a.activity.Changes, a.window.recorded)
-	var before orchestrator.Snapshot
-	on(a.core.Changes, func() {
-		after := a.core.Snapshot()
+	var before look
+	on(sometimes(a.core.Changes), func() {
+		after := look{a.core.Snapshot(), time.Now()}
 		for _, n := range notices(before, after) {
 			_ = a.notify(n)
 		}
@@ -87,6 +87,38 @@ func (a *App) listen() (stop func()) {
 		cancel()
 		a.desk.close() // whoever waits for a notification server waits no longer
 		wg.Wait()
+	}
+}
+
+// lookAgain is how often it is looked whether time alone has made something
+// worth a notice.
+const lookAgain = 30 * time.Second
+
+// sometimes is a doorbell that also rings from time to time.
+func sometimes(changes func() (<-chan struct{}, func())) func() (<-chan struct{}, func()) {
+	return func() (<-chan struct{}, func()) {
+		bell, hush := changes()
+		both, end := make(chan struct{}, 1), make(chan struct{})
+		go func() {
+			tick := time.NewTicker(lookAgain)
+			defer tick.Stop()
+			for {
+				select {
+				case <-bell:
+				case <-tick.C:
+				case <-end:
+					return
+				}
+				select {
+				case both <- struct{}{}:
+				default:
+				}
+			}
+		}()
+		return both, func() {
+			close(end)
+			hush()
+		}
 	}
 }
 

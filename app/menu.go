@@ -262,12 +262,21 @@ func connectionLines(s orchestrator.Snapshot, window bool) []Item {
 		}
 		lines = append(lines, Item{
 			Kind:  ConnectionLine,
-			Label: label + " · " + statusWords(c),
+			Label: label + " · " + text.Clean(c.Health, 100),
 			Items: []Item{
 				{Label: "Reconnect", Action: Action{Reconnect, c.ID}},
 				{Label: "Disconnect", Action: Action{Disconnect, c.ID}},
 			},
 		})
+	}
+	for _, c := range s.Revoking {
+		if len(lines) < maxConnections {
+			lines = append(lines, Item{
+				Kind:  ConnectionLine,
+				Label: whose(c) + " · " + text.Clean(c.Health, 100),
+				Items: []Item{{Label: "Try again now", Action: Action{Disconnect, c.ID}}},
+			})
+		}
 	}
 	if hidden > 0 {
 		more := Item{Kind: MoreConnections, Label: fmt.Sprintf("%d more…", hidden), Action: Action{Show, ViewConnections}}
@@ -284,16 +293,6 @@ func urgency(c orchestrator.Connection) int {
 		return 1
 	}
 	return 0
-}
-
-func statusWords(c orchestrator.Connection) string {
-	switch c.Status {
-	case orchestrator.Retrying:
-		return "could not be renewed, trying again"
-	case orchestrator.NeedsReconnect:
-		return "needs to be reconnected"
-	}
-	return "connected"
 }
 
 // connectLines offers what can be connected at once; with a window also what

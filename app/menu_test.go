@@ -25,8 +25,15 @@ var offered = []Choice{
 }
 
 func connection(id, name, account string, status orchestrator.Status) orchestrator.Connection {
+	health := map[orchestrator.Status]string{
+		orchestrator.Connected:      "connected",
+		orchestrator.Retrying:       "retrying since 14:02:00, next try 14:05:00: " + name + " cannot be reached, or does not work right now",
+		orchestrator.NeedsReconnect: "needs reconnecting because " + name + " ended the grant: it was revoked there, or was not used for too long",
+		orchestrator.Revoking:       "disconnected; revoking since 14:02:00, next try 14:05:00: " + name + " cannot be reached, or does not work right now",
+	}
 	return orchestrator.Connection{
-		ID: "con_" + id, Provider: strings.ToLower(name), ProviderName: name,
+		Health: health[status],
+		ID:     "con_" + id, Provider: strings.ToLower(name), ProviderName: name,
 		ClientID: "client-" + id, Account: account, Status: status,
 	}
 }
@@ -67,6 +74,9 @@ var menuCases = []struct {
 			connection("1", "GitHub", "octocat", orchestrator.Retrying),
 			connection("2", "GitLab", "ada", orchestrator.Connected),
 		},
+	}},
+	{name: "one waits to be revoked", offered: offered, snapshot: orchestrator.Snapshot{
+		Revoking: []orchestrator.Connection{connection("1", "GitHub", "octocat", orchestrator.Revoking)},
 	}},
 	{name: "one needs to be reconnected", offered: offered, snapshot: orchestrator.Snapshot{
 		Connections: []orchestrator.Connection{

@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"keyturn/backend/fault"
 	"keyturn/backend/orchestrator"
@@ -26,11 +27,96 @@ type Notice struct {
 // before one notification speaks for all of them.
 const manyAtOnce = 3
 
+// look is what was seen at a moment.
+type look struct {
+	orchestrator.Snapshot
+	at time.Time
+}
+
 // notices compares what was with what is. It is the whole memory that
 // notifications have: an outage is told once because it begins once, and the
-// zero Snapshot, before anything was known, makes a quiet start.
-func notices(before, after orchestrator.Snapshot) []Notice {
-	return append(ended(before, after), reconnects(before, after)...)
+// zero look, before anything was known, makes a quiet start.
+func notices(before, after look) []Notice {
+	list := append(ended(before.Snapshot, after.Snapshot), reconnects(before.Snapshot, after.Snapshot)...)
+	for _, s := range standings {
+		list = append(list, s.compare(before, after)...)
+	}
+	return list
+}
+
+// A standing is a notice that is true for a time: told when that begins, taken
+// back when it ends.
+type standing struct {
+	key   string
+	holds func(orchestrator.Connection, time.Time) bool
+	tell  func(orchestrator.Connection) Notice
+}
+
+const (
+	// grace is how long an outage may last that is never told.
+	grace = 5 * time.Minute
+	// ahead is how long before a sign-in the user is told of it; farSighted is
+	// how long a grant must have lasted for that. Who signs in every hour knows.
+	ahead      = 3 * 24 * time.Hour
+	farSighted = 2 * 24 * time.Hour
+)
+
+var standings = []standing{
+	{"outage:", hurts, func(c orchestrator.Connection) Notice {
+		return Notice{Title: plain(c) + " cannot be renewed", Body: inFull(c.Health)}
+	}},
+	{"unsaved:", func(c orchestrator.Connection, _ time.Time) bool { return c.Unsaved }, func(c orchestrator.Connection) Notice {
+		return Notice{Title: plain(c) + " could not be saved", Body: inFull(c.Health), Urgent: true}
+	}},
+	{"forecast:", foreseen, func(c orchestrator.Connection) Notice {
+		return Notice{
+			Title: plain(c) + " will ask you to sign in again on " + c.Forecast.At.Local().Format("Monday, 2 January"),
+			Body:  text.Markup(strings.TrimSpace(c.Forecast.Says+" "+c.Forecast.Fix), 200),
+		}
+	}},
+}
+
+// hurts reports whether programs have gone without a token for longer than
+// what passes by itself.
+func hurts(c orchestrator.Connection, at time.Time) bool {
+	return c.Status == orchestrator.Retrying && at.Sub(c.Since) >= grace && !c.Expiry.IsZero() && !at.Before(c.Expiry)
+}
+
+func foreseen(c orchestrator.Connection, at time.Time) bool {
+	f := c.Forecast
+	return !f.At.IsZero() && at.Before(f.At) && f.At.Sub(at) < ahead && f.At.Sub(c.Refreshed) >= farSighted
+}
+
+func (s standing) compare(before, after look) (list []Notice) {
+	was := map[string]bool{}
+	for _, c := range before.Connections {
+		was[c.ID] = s.holds(c, before.at)
+	}
+	is := map[string]bool{}
+	for _, c := range after.Connections {
+		is[c.ID] = s.holds(c, after.at)
+		if !is[c.ID] || was[c.ID] {
+			continue
+		}
+		n := s.tell(c)
+		n.Key, n.Action, n.Button = s.key+c.ID, Action{Show, ViewConnections}, "Show"
+		list = append(list, n)
+	}
+	for _, c := range before.Connections {
+		if was[c.ID] && !is[c.ID] {
+			list = append(list, Notice{Key: s.key + c.ID, Withdraw: true})
+		}
+	}
+	return list
+}
+
+// inFull makes a sentence of the words of Connection.Health.
+func inFull(health string) string {
+	says := text.Markup(health, 200)
+	if says == "" {
+		return ""
+	}
+	return strings.ToUpper(says[:1]) + says[1:] + "."
 }
 
 // ended tells how attempts ended.
@@ -145,7 +231,7 @@ func reconnects(before, after orchestrator.Snapshot) []Notice {
 		list = append(list, Notice{
 			Key:    "reconnect:" + c.ID,
 			Title:  plain(c) + " needs to be reconnected",
-			Body:   whyBroken(c.Reason, text.Markup(c.ProviderName, 40)),
+			Body:   inFull(c.Health),
 			Action: Action{Show, ViewConnections},
 			Button: "Show",
 			Urgent: true,
@@ -165,20 +251,3 @@ func needy(s orchestrator.Snapshot) map[string]bool {
 }
 
 func plain(c orchestrator.Connection) string { return text.Markup(whose(c), 100) }
-
-// whyBroken says why a connection needs the user.
-func whyBroken(reason fault.Code, name string) string {
-	switch reason {
-	case fault.GrantGone:
-		return name + " says that the access was withdrawn or has run out."
-	case fault.PossibleLostRotation:
-		return "An answer of " + name + " was lost on the way, and the old access no longer works."
-	case fault.ClientRefused:
-		return name + " does not accept the OAuth app any more. Check its client id and secret."
-	case fault.ConfigChanged:
-		return "The settings of " + name + " now name another server. Your old access is not sent there."
-	case fault.NoRefreshToken:
-		return "The access has run out, and " + name + " gave nothing to renew it with."
-	}
-	return "Programs cannot use it until you connect it again."
-}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"keyturn/backend/fault"
@@ -25,6 +26,7 @@ func completed(missing ...string) orchestrator.Attempt {
 func broken(id, account string, reason fault.Code) orchestrator.Connection {
 	c := connection(id, "GitHub", account, orchestrator.NeedsReconnect)
 	c.Reason = reason
+	c.Health = "needs reconnecting because " + string(reason)
 	return c
 }
 
@@ -47,7 +49,7 @@ func TestNotices(t *testing.T) {
 		{"nothing happens", well, well, nil},
 		{"a start with everything well is quiet", snapshot{}, well, nil},
 		{"a start that knows an outage tells it", snapshot{}, gone,
-			[]string{"reconnect:con_1! GitHub — octocat needs to be reconnected | GitHub says that the access was withdrawn or has run out. | Show → show:connections"}},
+			[]string{"reconnect:con_1! GitHub — octocat needs to be reconnected | Needs reconnecting because grant_gone. | Show → show:connections"}},
 		{"a start that knows many outages tells them at once", snapshot{}, three,
 			[]string{"reconnect! 3 connections need to be reconnected | GitHub — a, GitHub — b and 1 more. | Show → show:connections"}},
 		{"an attempt that begins is not told", snapshot{}, pending, nil},
@@ -68,7 +70,7 @@ func TestNotices(t *testing.T) {
 		{"what the user cancelled is not told", pending, snapshot{Attempts: attempts{ending(orchestrator.Error, fault.Cancelled, "")}}, nil},
 		{"what the user started again is not told", pending, snapshot{Attempts: attempts{ending(orchestrator.Error, fault.Superseded, "")}}, nil},
 		{"an outage begins", well, gone,
-			[]string{"reconnect:con_1! GitHub — octocat needs to be reconnected | GitHub says that the access was withdrawn or has run out. | Show → show:connections"}},
+			[]string{"reconnect:con_1! GitHub — octocat needs to be reconnected | Needs reconnecting because grant_gone. | Show → show:connections"}},
 		{"an outage goes on", gone, gone, nil},
 		{"an outage is healed", gone, well, []string{"reconnect:con_1 withdrawn", "reconnect withdrawn"}},
 		{"a broken connection is disconnected", gone, snapshot{}, []string{"reconnect:con_1 withdrawn", "reconnect withdrawn"}},
@@ -79,17 +81,72 @@ func TestNotices(t *testing.T) {
 			snapshot{Connections: connections{connection("1", "GitHub", "octocat", orchestrator.Retrying)}}, nil},
 		{"two outages at once are told one by one", snapshot{}, snapshot{Connections: connections{broken("1", "a", ""), broken("2", "b", fault.ClientRefused)}},
 			[]string{
-				"reconnect:con_1! GitHub — a needs to be reconnected | Programs cannot use it until you connect it again. | Show → show:connections",
-				"reconnect:con_2! GitHub — b needs to be reconnected | GitHub does not accept the OAuth app any more. Check its client id and secret. | Show → show:connections",
+				"reconnect:con_1! GitHub — a needs to be reconnected | Needs reconnecting because. | Show → show:connections",
+				"reconnect:con_2! GitHub — b needs to be reconnected | Needs reconnecting because client_refused. | Show → show:connections",
 			}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
-			for _, n := range notices(tt.before, tt.after) {
+			for _, n := range notices(look{tt.before, noon}, look{tt.after, noon}) {
 				got = append(got, line(n))
 			}
 			if g, w := strings.Join(got, "\n"), strings.Join(tt.want, "\n"); g != w {
 				t.Errorf("got:\n%s\nwant:\n%s", g, w)
+			}
+		})
+	}
+}
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func TestNoticesThatTimeMakes(t *testing.T) {
+	retrying := connection("1", "GitHub", "octocat", orchestrator.Retrying)
+	retrying.Since, retrying.Expiry = noon, noon.Add(time.Minute)
+	retrying.Health = "retrying since noon"
+	healed := retrying
+	healed.Status, healed.Health = orchestrator.Connected, "connected"
+	long := retrying
+	long.Expiry = noon.Add(time.Hour)
+	unsaved := connection("1", "GitHub", "octocat", orchestrator.Connected)
+	unsaved.Unsaved, unsaved.Health = true, "connected, but not saved"
+	ends := connection("1", "GitHub", "octocat", orchestrator.Connected)
+	ends.Refreshed = noon.Add(-20 * 24 * time.Hour)
+	ends.Forecast = orchestrator.Forecast{At: noon.Add(4 * 24 * time.Hour), Says: "GitHub ends it.", Fix: "Use it."}
+	hourly := ends
+	hourly.Refreshed, hourly.Forecast.At = noon, noon.Add(time.Hour)
+	for _, tt := range []struct {
+		name string
+		c    orchestrator.Connection
+		from time.Duration
+		to   time.Duration
+		next orchestrator.Connection
+		want string
+	}{
+		{"an outage within its grace is not told", retrying, 0, 4 * time.Minute, retrying, ""},
+		{"an outage that lasts is told", retrying, 4 * time.Minute, 6 * time.Minute, retrying,
+			"outage:con_1 GitHub — octocat cannot be renewed | Retrying since noon. | Show → show:connections"},
+		{"an outage that lasts is told once", retrying, 6 * time.Minute, 7 * time.Minute, retrying, ""},
+		{"an outage that heals is taken back", retrying, 6 * time.Minute, 7 * time.Minute, healed, "outage:con_1 withdrawn"},
+		{"an outage that healed within its grace leaves nothing", retrying, 4 * time.Minute, 6 * time.Minute, healed, ""},
+		{"an outage is not told while the token lives", long, 0, 30 * time.Minute, long, ""},
+		{"a token that the disk refuses is urgent", ends, 0, 0, unsaved,
+			"unsaved:con_1! GitHub — octocat could not be saved | Connected, but not saved. | Show → show:connections"},
+		{"a token that was saved at last is taken back", unsaved, 0, 0, ends, "unsaved:con_1 withdrawn"},
+		{"a sign-in is not told too early", ends, 0, 12 * time.Hour, ends, ""},
+		{"a sign-in is told days before", ends, 0, 25 * time.Hour, ends,
+			"forecast:con_1 GitHub — octocat will ask you to sign in again on Thursday, 5 March | GitHub ends it. Use it. | Show → show:connections"},
+		{"a sign-in that moved away is taken back", ends, 25 * time.Hour, 26 * time.Hour, healed, "forecast:con_1 withdrawn"},
+		{"who signs in every hour is not told", hourly, 0, 30 * time.Minute, hourly, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			before := look{snapshot{Connections: connections{tt.c}}, noon.Add(tt.from)}
+			after := look{snapshot{Connections: connections{tt.next}}, noon.Add(tt.to)}
+			var got []string
+			for _, n := range notices(before, after) {
+				got = append(got, line(n))
+			}
+			if g := strings.Join(got, "\n"); g != tt.want {
+				t.Errorf("got:\n%s\nwant:\n%s", g, tt.want)
 			}
 		})
 	}
@@ -117,7 +174,7 @@ func TestNoNoticeHoldsMarkup(t *testing.T) {
 	failed.Handle, failed.ProviderName = "h2", hostile
 	denied := ending(orchestrator.Error, fault.Denied, hostile)
 	denied.Handle, denied.ProviderName = "h3", hostile
-	list := notices(snapshot{}, snapshot{Connections: connections{c}, Attempts: attempts{done, failed, denied}})
+	list := notices(look{}, look{snapshot{Connections: connections{c}, Attempts: attempts{done, failed, denied}}, noon})
 	if len(list) != 4 {
 		t.Fatalf("%d notices, want 4", len(list))
 	}

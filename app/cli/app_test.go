@@ -6,10 +6,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -42,6 +44,8 @@ type fakeApp struct {
 	apps        []wire.App
 	custom      []wire.ProviderSummary
 	checks      []wire.Check
+	events      []wire.Event // oldest first
+	notRecorded bool
 }
 
 func newFakeApp(socket string) *fakeApp {
@@ -105,14 +109,14 @@ var (
 // connectionAs is a connection of demo.
 func connectionAs(account string) wire.Connection {
 	return wire.Connection{ID: "con_" + regexp.MustCompile(`[^a-z]`).ReplaceAllString(account, ""), Provider: "demo", ProviderName: "Demo", ClientID: "keyturn-demo",
-		Account: account, GrantedScopes: []string{"read", "write"}, Status: "connected", ExpiresAt: &anExpiry, HasRefreshToken: true, CreatedAt: aMoment}
+		Account: account, GrantedScopes: []string{"read", "write"}, Status: "connected", Health: "connected", ExpiresAt: &anExpiry, HasRefreshToken: true, CreatedAt: aMoment}
 }
 
 func (a *fakeApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	time.Sleep(latency)
 	a.mu.Lock()
-	a.asked = append(a.asked, strings.TrimSpace(r.Method+" "+r.URL.Path+" "+r.Header.Get(wire.RequestHeader)+string(body)))
+	a.asked = append(a.asked, strings.TrimSpace(r.Method+" "+r.URL.RequestURI()+" "+r.Header.Get(wire.RequestHeader)+string(body)))
 	all, person := a.all, a.person
 	a.mu.Unlock()
 	if person == "never-hears" && strings.HasSuffix(r.URL.Path, "/cancel") {
@@ -142,10 +146,10 @@ func (a *fakeApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.routeLocked(w, r.Method, strings.Split(strings.TrimPrefix(r.URL.Path, "/v1/"), "/"), body)
+	a.routeLocked(w, r.Method, strings.Split(strings.TrimPrefix(r.URL.Path, "/v1/"), "/"), r.URL.Query(), body)
 }
 
-func (a *fakeApp) routeLocked(w http.ResponseWriter, method string, path []string, body []byte) {
+func (a *fakeApp) routeLocked(w http.ResponseWriter, method string, path []string, query url.Values, body []byte) {
 	id := ""
 	if len(path) > 1 {
 		id = path[1]
@@ -157,6 +161,8 @@ func (a *fakeApp) routeLocked(w http.ResponseWriter, method string, path []strin
 		reply(w, wire.Diagnosis{Checks: a.checks})
 	case route == "GET attempts":
 		reply(w, wire.Attempts{Attempts: a.attempts})
+	case route == "GET activity":
+		a.activityLocked(w, query)
 	case route == "GET connections":
 		out := wire.Connections{Protector: "keyring", Store: a.store, Connections: a.connections}
 		if a.store != "" {
@@ -235,6 +241,23 @@ var (
 	demo   = wire.ProviderSummary{ID: "demo", Name: "Demo", Ready: true, RedirectURI: "http://127.0.0.1:27419/oauth/callback/demo"}
 	github = wire.ProviderSummary{ID: "github", Name: "GitHub", Category: "code"}
 )
+
+// activityLocked lists what fits the query, newest first.
+func (a *fakeApp) activityLocked(w http.ResponseWriter, query url.Values) {
+	out := wire.Activity{Recording: !a.notRecorded, Activity: []wire.Event{}}
+	limit, err := strconv.Atoi(query.Get("limit"))
+	if err != nil {
+		problem(w, 400, "bad_request", "The request is not valid.")
+		return
+	}
+	since, _ := time.Parse(time.RFC3339, query.Get("since"))
+	for _, e := range slices.Backward(a.events) {
+		if (query.Get("provider") == "" || query.Get("provider") == e.Provider) && !e.At.Before(since) && len(out.Activity) < limit {
+			out.Activity = append(out.Activity, e)
+		}
+	}
+	reply(w, out)
+}
 
 func (a *fakeApp) tokenLocked(w http.ResponseWriter, body []byte) {
 	var in wire.TokenRequest

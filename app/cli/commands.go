@@ -36,6 +36,7 @@ func commands() []entry {
 		{"connect", accounts, (*command).connect},
 		{"status", accounts, (*command).status},
 		{"watch", accounts, (*command).watch},
+		{"activity", accounts, (*command).activity},
 		{"token", accounts, (*command).token},
 		{"request", accounts, (*command).request},
 		{"ping", accounts, (*command).ping},

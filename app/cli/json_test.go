@@ -15,6 +15,7 @@ var rightUsage = map[string][]string{
 	"connect":             {"demo"},
 	"status":              {},
 	"watch":               {},
+	"activity":            {},
 	"token":               {"demo"},
 	"request":             {"https://api.example/x", "--provider", "demo"},
 	"ping":                {"demo"},

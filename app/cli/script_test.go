@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"keyturn/backend/api/wire"
 )
 
 func TestMain(m *testing.M) {
@@ -32,7 +34,8 @@ const unhurried = "atexit_sleep_ms=0"
 //	app start | stop | restart     the Keyturn at the other end of the socket
 //	app person WORD                what the person at the browser does
 //	app drop N                     the next N looks at a status get no answer
-//	app set token|pinged|store|check|all VALUE
+//	app event JSON                 this happened, now when it does not say when
+//	app set token|pinged|store|recording|check|all VALUE
 //	app connected ACCOUNT          there is a connection
 //	app asked REGEXP               it was asked this; waits a moment for it
 //	says MEMBER=VALUE …            stdout is exactly one JSON value with these
@@ -99,6 +102,17 @@ func scriptApp(ts *testscript.TestScript, neg bool, args []string) {
 		app.changed(func() { app.drop = n })
 	case "connected":
 		app.changed(func() { app.connections = append(app.connections, connectionAs(unquote(ts, rest[0]))) })
+	case "event":
+		var e wire.Event
+		ts.Check(json.Unmarshal([]byte(rest[0]), &e))
+		app.changed(func() {
+			if e.At.IsZero() {
+				e.At = time.Now().UTC()
+			}
+			e.ID = uint64(len(app.events) + 1)
+			e.Count = max(1, e.Count)
+			app.events = append(app.events, e)
+		})
 	case "set":
 		value := unquote(ts, rest[1])
 		app.changed(func() {
@@ -109,6 +123,8 @@ func scriptApp(ts *testscript.TestScript, neg bool, args []string) {
 				app.pinged, _ = strconv.Atoi(value)
 			case "store":
 				app.store = value
+			case "recording":
+				app.notRecorded = value != "on"
 			case "check":
 				app.checks[0].Status = value
 			case "all":

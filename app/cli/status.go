@@ -23,6 +23,20 @@ type connectionLine struct {
 	Reason          string     `json:"reason,omitempty"`
 	ExpiresAt       *time.Time `json:"expires_at,omitempty"`
 	HasRefreshToken bool       `json:"has_refresh_token"`
+
+	Health        string         `json:"health"`
+	Since         *time.Time     `json:"since,omitempty"`
+	NextTryAt     *time.Time     `json:"next_try_at,omitempty"`
+	Unsaved       bool           `json:"unsaved,omitempty"`
+	MissingScopes []string       `json:"missing_scopes,omitempty"`
+	Forecast      *wire.Forecast `json:"forecast,omitempty"`
+}
+
+func lineOf(c wire.Connection) connectionLine {
+	return connectionLine{
+		c.ID, c.Provider, c.Account, list(c.GrantedScopes), c.Status, c.Reason, c.ExpiresAt, c.HasRefreshToken,
+		c.Health, c.Since, c.NextTryAt, c.Unsaved, c.MissingScopes, c.Forecast,
+	}
 }
 
 func (k *command) status() *cobra.Command {
@@ -60,7 +74,7 @@ func (k *command) status() *cobra.Command {
 			}
 		}
 		if k.json {
-			return answer{json: statusValue(all, shown)}, nil
+			return answer{json: statusValue(all, shown, only)}, nil
 		}
 		attempts, err := app.Attempts(ctx)
 		if err != nil {
@@ -74,19 +88,23 @@ func (k *command) status() *cobra.Command {
 	})
 }
 
-func statusValue(all wire.Connections, shown []wire.Connection) any {
+func statusValue(all wire.Connections, shown []wire.Connection, only string) any {
 	value := struct {
 		outcome
 		Protector   string           `json:"protector"`
 		Store       string           `json:"store,omitempty"`
 		StoreError  string           `json:"store_error,omitempty"`
 		Connections []connectionLine `json:"connections"`
+		Revoking    []connectionLine `json:"revoking,omitempty"`
 		Damaged     []wire.Damaged   `json:"damaged,omitempty"`
-	}{done, all.Protector, all.Store, all.StoreError, []connectionLine{}, all.Damaged}
+	}{done, all.Protector, all.Store, all.StoreError, []connectionLine{}, nil, all.Damaged}
 	for _, c := range shown {
-		value.Connections = append(value.Connections, connectionLine{
-			c.ID, c.Provider, c.Account, list(c.GrantedScopes), c.Status, c.Reason, c.ExpiresAt, c.HasRefreshToken,
-		})
+		value.Connections = append(value.Connections, lineOf(c))
+	}
+	for _, c := range all.Revoking {
+		if only == "" || c.Provider == only {
+			value.Revoking = append(value.Revoking, lineOf(c))
+		}
 	}
 	return value
 }
@@ -120,9 +138,12 @@ func sayStatus(w io.Writer, all wire.Connections, shown []wire.Connection, only 
 		}
 		t.write(w)
 		for _, c := range shown {
-			if c.Status == "needs_reconnect" {
-				fmt.Fprintf(w, "%s needs you: keyturn connect %s\n", text.Clean(c.ProviderName, 80), text.Clean(c.Provider, 64))
-			}
+			sayMore(w, c)
+		}
+	}
+	for _, c := range all.Revoking {
+		if only == "" || c.Provider == only {
+			fmt.Fprintf(w, "%s: %s\n", whose(c), text.Clean(c.Health, sentence))
 		}
 	}
 	if says := protectors[all.Protector]; says != "" && all.Store == "" {
@@ -139,14 +160,35 @@ func sayPending(w io.Writer, attempts []wire.Attempt, only string) {
 	}
 }
 
-// state is a connection's status in words.
-func state(c wire.Connection) string {
-	says := strings.ReplaceAll(c.Status, "_", " ")
-	if c.Reason != "" {
-		says += " (" + strings.ReplaceAll(c.Reason, "_", " ") + ")"
+// sayMore says what a row of the table has no room for.
+func sayMore(w io.Writer, c wire.Connection) {
+	if c.Status != "connected" || c.Unsaved {
+		fmt.Fprintf(w, "%s: %s\n", whose(c), text.Clean(c.Health, sentence))
 	}
-	return says
+	if c.Status == "needs_reconnect" {
+		fmt.Fprintf(w, "%s needs you: keyturn connect %s\n", text.Clean(c.ProviderName, 80), text.Clean(c.Provider, 64))
+	}
+	if len(c.MissingScopes) > 0 {
+		fmt.Fprintf(w, "%s: asked for and not granted: %s\n", whose(c), text.Clean(strings.Join(c.MissingScopes, " "), 400))
+	}
+	if f := c.Forecast; f != nil {
+		fmt.Fprintf(w, "%s: sign in again by %s. %s\n", whose(c), f.At.Local().Format("2006-01-02 15:04"), text.Clean(strings.TrimSpace(f.Says+" "+f.Fix), sentence))
+		if len(f.Scopes) > 0 {
+			fmt.Fprintf(w, "  keyturn connect %s --scopes %s\n", text.Clean(c.Provider, 64), text.Clean(strings.Join(f.Scopes, ","), 400))
+		}
+	}
 }
+
+// whose names a connection in a few words.
+func whose(c wire.Connection) string {
+	if c.Account == "" {
+		return text.Clean(c.ProviderName, 80)
+	}
+	return text.Clean(c.ProviderName, 80) + " — " + text.Clean(c.Account, 80)
+}
+
+// state is a connection's status in one word or two.
+func state(c wire.Connection) string { return strings.ReplaceAll(c.Status, "_", " ") }
 
 // expires says when the access token does; a refresh token renews it.
 func expires(c wire.Connection, now time.Time) string {

@@ -148,9 +148,13 @@ func (k *command) disconnect() *cobra.Command {
 			Provider     string `json:"provider"`
 			ConnectionID string `json:"connection_id"`
 			Revoked      bool   `json:"revoked"`
-		}{done, d.Provider, d.ConnectionID, d.Revoked}
+			Pending      bool   `json:"revocation_pending,omitempty"`
+		}{done, d.Provider, d.ConnectionID, d.Revoked, d.Pending}
 		if d.Revoked {
 			return said(value, "Disconnected %s. The provider confirmed that the grant is gone.", d.Provider), nil
+		}
+		if d.Pending {
+			return said(value, "Disconnected %s here. The provider cannot be reached: Keyturn goes on revoking, and keyturn status shows it until it is done.", d.Provider), nil
 		}
 		return said(value, "Disconnected %s here. The provider did not confirm that the grant is gone: its page of connected applications shows it.", d.Provider), nil
 	})

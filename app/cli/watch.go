@@ -27,6 +27,7 @@ type change struct {
 	Status        string     `json:"status"` // as in status; "disconnected" when it is gone
 	Step          string     `json:"step,omitempty"`
 	Reason        string     `json:"reason,omitempty"`
+	Health        string     `json:"health,omitempty"` // of a connection
 	GrantedScopes []string   `json:"granted_scopes,omitempty"`
 	ExpiresAt     *time.Time `json:"expires_at,omitempty"`
 }
@@ -57,24 +58,35 @@ watching goes on.`,
 	})
 }
 
-// keepWatching prints changes until ctx ends. It fails only when Keyturn
-// cannot be reached to begin with, or says no.
+// keepWatching prints changes until ctx ends.
 func (k *command) keepWatching(ctx context.Context, app *client.Client) error {
 	var seen *view
+	return k.keepHearing(ctx, app, func(ctx context.Context) error {
+		now, err := look(ctx, app)
+		if err == nil && seen != nil {
+			err = k.print(changes(*seen, now, time.Now().UTC().Truncate(time.Millisecond)))
+		}
+		if err == nil {
+			seen = &now
+		}
+		return err
+	})
+}
+
+// keepHearing calls heard at the start and after each change until ctx ends.
+// It fails only when Keyturn cannot be reached to begin with, or says no.
+func (k *command) keepHearing(ctx context.Context, app *client.Client, heard func(context.Context) error) error {
+	began := false
 	for pause := quick; ; pause = min(2*pause, 5*time.Second) {
 		var failed error
 		inner, end := context.WithCancel(ctx)
 		err := app.Events(inner, func() {
-			now, err := look(inner, app)
-			if err == nil && seen != nil {
-				err = k.print(changes(*seen, now, time.Now().UTC().Truncate(time.Millisecond)))
-			}
-			if err != nil {
+			if err := heard(inner); err != nil {
 				failed = err
 				end()
 				return
 			}
-			seen, pause = &now, quick
+			began, pause = true, quick
 		})
 		end()
 		if ctx.Err() != nil {
@@ -83,7 +95,7 @@ func (k *command) keepWatching(ctx context.Context, app *client.Client) error {
 		if failed != nil {
 			err = failed
 		}
-		if seen == nil || fault.CodeOf(err) != fault.Unreachable {
+		if !began || fault.CodeOf(err) != fault.Unreachable {
 			return err
 		}
 		select {
@@ -129,7 +141,7 @@ func changes(before, after view, at time.Time) []change {
 
 func ofConnection(c wire.Connection, status string, at time.Time) change {
 	return change{outcome: done, At: at, What: "connection", ID: c.ID, Provider: c.Provider, Account: c.Account,
-		Status: status, Reason: c.Reason, GrantedScopes: c.GrantedScopes, ExpiresAt: c.ExpiresAt}
+		Status: status, Reason: c.Reason, Health: c.Health, GrantedScopes: c.GrantedScopes, ExpiresAt: c.ExpiresAt}
 }
 
 func sameConnection(a, b wire.Connection) bool {
@@ -163,7 +175,9 @@ func (c change) says() string {
 	case c.What == "attempt":
 		status = "authorization failed"
 	}
-	if c.Reason != "" {
+	if c.What == "connection" && c.Health != "" && c.Status != "disconnected" {
+		status = c.Health
+	} else if c.Reason != "" {
 		status += " (" + strings.ReplaceAll(c.Reason, "_", " ") + ")"
 	}
 	words := []string{c.At.Local().Format(time.TimeOnly), c.Provider}
