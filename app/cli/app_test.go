@@ -44,7 +44,7 @@ type fakeApp struct {
 	apps        []wire.App
 	custom      []wire.ProviderSummary
 	checks      []wire.Check
-	events      []wire.Event // oldest first
+	happened    []wire.Event // oldest first
 	notRecorded bool
 }
 
@@ -251,7 +251,7 @@ func (a *fakeApp) activityLocked(w http.ResponseWriter, query url.Values) {
 		return
 	}
 	since, _ := time.Parse(time.RFC3339, query.Get("since"))
-	for _, e := range slices.Backward(a.events) {
+	for _, e := range slices.Backward(a.happened) {
 		if (query.Get("provider") == "" || query.Get("provider") == e.Provider) && !e.At.Before(since) && len(out.Activity) < limit {
 			out.Activity = append(out.Activity, e)
 		}

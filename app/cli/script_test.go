@@ -109,9 +109,9 @@ func scriptApp(ts *testscript.TestScript, neg bool, args []string) {
 			if e.At.IsZero() {
 				e.At = time.Now().UTC()
 			}
-			e.ID = uint64(len(app.events) + 1)
+			e.ID = uint64(len(app.happened) + 1)
 			e.Count = max(1, e.Count)
-			app.events = append(app.events, e)
+			app.happened = append(app.happened, e)
 		})
 	case "set":
 		value := unquote(ts, rest[1])
