@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -550,4 +551,28 @@ func TestAnyHTTPClientCanStream(t *testing.T) {
 			t.Errorf("%d %+v %q", answer.StatusCode, head, body)
 		}
 	}
+}
+
+func TestARequestIsRecordedWithoutWhereItWent(t *testing.T) {
+	a := newAcme(t, echo)
+	w := a.connected(t)
+	c, _ := over(t, w)
+	for _, url := range []string{a.URL + "/secret-path?q=secret-query", "https://evil.example/secret-path"} {
+		if answer, err := c.Request(t.Context(), wire.RequestHead{Provider: "acme", URL: url}, nil); err == nil {
+			answer.Body.Close()
+		}
+	}
+	var list wire.Activity
+	w.call(t, api.Window, "GET", "/v1/activity", nil, &list)
+	var said []string
+	for _, e := range list.Activity {
+		if e.Kind == "request" {
+			said = append(said, fmt.Sprintf("%s %s %s %v", e.ConnectionID, e.Principal, e.Code, e.PID > 0 && e.Program != ""))
+		}
+	}
+	want := []string{adaID + " local host_not_allowed true", adaID + " local  true"} // newest first
+	if !slices.Equal(said, want) {
+		t.Errorf("%q, want %q", said, want)
+	}
+	mustNotHold(t, "the activity and the log", textOf(t, list)+w.log.String(), "secret-", "canary")
 }
