@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"keyturn/app/e2e/rig"
+	"keyturn/backend/api/wire"
 )
 
 // A ruin makes the data folder of a running program unwritable, and mend
@@ -114,18 +115,29 @@ func (v *victim) inject(what string) (mend func()) {
 	}
 }
 
-// status is what is said of the connection.
+// status is what is said of the connection, by the API and by the command line.
 func (v *victim) status() (status, reason, health string) {
+	v.t.Helper()
+	for {
+		before, said, after := v.listed(), v.k.JSON(0, "status")["connections"].([]any), v.listed()
+		if before.Status != after.Status {
+			continue // it changed while we looked
+		}
+		if len(said) != 1 || said[0].(map[string]any)["status"] != after.Status {
+			v.t.Errorf("keyturn status says %v where the API says %q", said, after.Status)
+		}
+		return after.Status, after.Reason, after.Health
+	}
+}
+
+// listed is the one connection there is.
+func (v *victim) listed() wire.Connection {
 	v.t.Helper()
 	all, err := v.app.Connections(v.t.Context())
 	if err != nil || len(all.Connections) != 1 {
 		v.t.Fatalf("%d connections: %v", len(all.Connections), err)
 	}
-	c := all.Connections[0]
-	if said := v.k.JSON(0, "status")["connections"].([]any)[0].(map[string]any); said["status"] != c.Status {
-		v.t.Errorf("keyturn status says %q where the API says %q", said["status"], c.Status)
-	}
-	return c.Status, c.Reason, c.Health
+	return all.Connections[0]
 }
 
 // TestADiskThatFailsBeforeARefreshCostsNothing (SG-03, RF-10): what cannot be
