@@ -21,10 +21,15 @@ export function connectionState(status: Account['status']): State {
       return { word: words.retrying, shape: 'half' }
     case 'needs_reconnect':
       return { word: words.needs_reconnect, shape: 'warning' }
+    case 'revoking':
+      return { word: words.revoking, shape: 'half' }
     default:
       return assertNever(status)
   }
 }
+
+/** A sentence of the words in which Keyturn says how a connection is: the same everywhere. */
+export const sentence = (health: string) => health && `${health[0]?.toUpperCase()}${health.slice(1)}.`
 
 export function attemptState(status: Attempt['status']): State {
   const words = texts.attempt.state

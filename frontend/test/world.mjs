@@ -91,6 +91,14 @@ const CATALOGUE = () => [
   provider('acme_cloud', 'Acme Cloud', { custom: true, ready: true, scopes: [] }),
 ]
 
+/** @type {Record<Connection['status'], string>} */
+const HEALTH = {
+  connected: 'connected',
+  retrying: 'retrying since 14:02:00, next try 14:05:00: the provider cannot be reached, or does not work right now',
+  needs_reconnect: 'needs reconnecting because the provider ended the grant: it was revoked there, or was not used for too long',
+  revoking: 'disconnected; revoking since 14:02:00, next try 14:05:00: the provider cannot be reached, or does not work right now',
+}
+
 /** @param {number} n @param {string} p @param {string} name @param {{ [K in keyof Connection]?: Connection[K] | undefined }} [more] */
 const connection = (n, p, name, more = {}) => /** @type {Connection} */ ({
   id: `con_${n.toString(16).padStart(16, '0')}`,
@@ -99,6 +107,7 @@ const connection = (n, p, name, more = {}) => /** @type {Connection} */ ({
   client_id: `client-${p}`,
   granted_scopes: ['read', 'profile'],
   status: 'connected',
+  health: HEALTH[more.status ?? 'connected'],
   has_refresh_token: true,
   created_at: at(-12 * 24 * HOUR),
   expires_at: at(52 * MINUTE),
@@ -107,6 +116,11 @@ const connection = (n, p, name, more = {}) => /** @type {Connection} */ ({
 })
 
 const LONG = 'a-very-long-account-name-that-somebody-really-has'.repeat(3) + '@an-equally-long-domain.example'
+
+const ada = { connection_id: 'con_0000000000000002', provider: 'google', provider_name: 'Google', account: 'ada@example.com' }
+
+/** @param {number} id @param {number} ago @param {S['Event']['kind']} kind @param {Partial<S['Event']>} [more] @returns {S['Event']} */
+const event = (id, ago, kind, more = {}) => ({ id, at: at(-ago), kind, count: 1, ...(kind === 'token_read' || kind === 'request' ? { principal: 'local', pid: 7 } : {}), ...more })
 
 /** The worlds there are. @type {Record<string, () => Partial<World>>} */
 const worlds = {
@@ -139,6 +153,21 @@ const worlds = {
       connection(3, 'gitlab', 'GitLab', { account: undefined, status: 'retrying', reason: 'a_code_from_the_future' }),
     ],
   }),
+  busy: () => ({
+    ...worlds.ordinary?.(),
+    events: [
+      event(9, 0, 'token_read', { ...ada, program: 'deploy.sh (bash) via keyturn', count: 340, until: at(0) }),
+      event(8, 4 * MINUTE, 'refreshed', ada),
+      event(7, 20 * MINUTE, 'token_read', { provider: 'slack', provider_name: 'Slack', program: 'notify', code: 'needs_reconnect' }),
+      event(6, 2 * HOUR, 'needs_reconnect', { connection_id: connection(4, '', '').id, provider: 'slack', provider_name: 'Slack', account: 'ada in Analytical Engines', code: 'grant_gone' }),
+      event(5, 26 * HOUR, 'locked'),
+      event(4, 26 * HOUR, 'request', { ...ada, program: LONG, count: 12 }),
+      event(3, 50 * HOUR, 'disconnected', { connection_id: 'con_gone', provider: 'acme_cloud', provider_name: 'The Most Excellent Acme Cloud Platform of the Northern Hemisphere', account: LONG }),
+      event(2, 51 * HOUR, /** @type {any} */ ('a_kind_of_later'), ada),
+      event(1, 400 * 24 * HOUR, 'connected', { ...ada, principal: 'window' }),
+    ],
+  }),
+  many: () => ({ ...worlds.ordinary?.(), events: Array.from({ length: 500 }, (_, i) => event(500 - i, i * MINUTE, 'token_read', { ...ada, program: `program ${500 - i}` })) }),
   locked: () => ({ store: { code: 'store_locked', says: 'The keyring is locked. Unlock it, and Keyturn goes on by itself.' } }),
   damaged: () => ({
     ...worlds.ordinary?.(),
@@ -154,6 +183,9 @@ export class World {
   /** @type {S['Damaged'][]} */ damaged = []
   /** @type {(Attempt & { request: S['ConnectStart'], url: string })[]} */ attempts = []
   /** @type {S['App'][]} */ apps = [{ id: 'app_0', provider: 'acme_cloud', client_id: 'acme-public', has_client_secret: false, created_at: at(-HOUR), updated_at: at(-HOUR) }]
+  /** @type {S['Event'][]} */ events = []
+  /** Whether activity is recorded. */
+  recording = true
   /** @type {{ code: string, says: string } | undefined} */ store
   /** Whether the browser can be opened. */
   browser = true
@@ -261,7 +293,8 @@ export class World {
 
   /** @param {string} method @param {string} path @param {any} body @returns {unknown} */
   answer(method, path, body) {
-    const [, , area, ...rest] = path.split('/')
+    const url = new URL(path, 'http://keyturn')
+    const [, , area, ...rest] = url.pathname.split('/')
     const [id = '', verb] = rest
     switch (`${method} ${area}`) {
       case 'GET connections':
@@ -279,6 +312,10 @@ export class World {
       }
       case 'GET attempts':
         return { attempts: this.attempts.map(World.#shown) }
+      case 'GET activity': {
+        const of = url.searchParams.get('connection_id')
+        return { recording: this.recording, activity: this.events.filter((e) => !of || e.connection_id === of).slice(0, Number(url.searchParams.get('limit'))) }
+      }
       case 'GET apps':
         return { apps: this.apps }
       case 'POST apps': {

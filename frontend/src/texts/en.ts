@@ -1,11 +1,17 @@
 // Everything the window says, in English. Sentences are whole: a translation
 // never has to glue parts together.
 
+import type { Event } from '../api/client'
+
 type Said = { says: string; todo: string }
 const say = (says: string, todo: string): Said => ({ says, todo })
 
+type Kind = Event['kind']
+type Happened = (whose: string, who: string, count: number) => string
+const times = (n: number) => (n === 1 ? '' : ` ${n} times`)
+
 export const en = {
-  nav: { label: 'Views', connections: 'Connections', connect: 'Connect' },
+  nav: { label: 'Views', connections: 'Connections', connect: 'Connect', activity: 'Activity' },
   loading: 'Reading your connections…',
   loadingProviders: 'Reading the catalogue…',
   tryAgain: 'Try again',
@@ -22,7 +28,47 @@ export const en = {
     key_file: 'Secrets are sealed with your key file.',
   },
 
-  connection: { connected: 'Connected', retrying: 'Retrying', needs_reconnect: 'Reconnect needed' },
+  connection: { connected: 'Connected', retrying: 'Retrying', needs_reconnect: 'Reconnect needed', revoking: 'Being revoked' },
+
+  activity: {
+    title: 'Activity',
+    says: 'What happened to your connections, and which programs read tokens.',
+    filter: 'Show the activity of',
+    all: 'All connections',
+    gone: 'A connection that is gone',
+    loading: 'Reading the activity…',
+    none: 'Nothing has happened yet. When an account is connected, renewed or disconnected, or a program reads a token, it is listed here.',
+    noneOfIt: 'Nothing is recorded about this connection.',
+    off: 'Activity is not recorded',
+    offSays: 'It is switched off in the settings. What was recorded before is listed below.',
+    older: 'Show older activity',
+    someAccount: 'an account',
+    someProgram: 'a program',
+    account: (account: string, provider: string) => `${account} at ${provider}`,
+    // Each says of which account, which program, and how many times.
+    happened: {
+      connected: (whose) => `${whose} was connected.`,
+      connect_failed: (whose) => `${whose} was not connected.`,
+      refreshed: (whose) => `Keyturn renewed the token of ${whose}.`,
+      refresh_failed: (whose) => `Keyturn could not renew the token of ${whose}.`,
+      needs_reconnect: (whose) => `${whose} needs to be reconnected by you.`,
+      token_read: (whose, who, n) => `${who} read the token of ${whose}${times(n)}.`,
+      request: (whose, who, n) => `${who} made ${n === 1 ? 'a request' : `${n} requests`} as ${whose}.`,
+      disconnected: (whose) => `${whose} was disconnected.`,
+      revoked: (whose) => `The provider confirmed that the grant of ${whose} is gone.`,
+      revocation_failed: (whose) => `The provider has not confirmed that the grant of ${whose} is gone.`,
+      locked: () => 'Keyturn was locked.',
+      unlocked: () => 'Keyturn was unlocked.',
+      exported: () => 'The connections were exported to a file.',
+      imported: () => 'Connections were imported from a file.',
+      protector_changed: () => 'The key that seals your secrets is guarded another way.',
+    } satisfies Record<Kind, Happened>,
+    failed: {
+      token_read: (whose, who, n) => `${who} asked for the token of ${whose}${times(n)} and got none.`,
+      request: (whose, who, n) => `${who} wanted to make ${n === 1 ? 'a request' : `${n} requests`} as ${whose} and could not.`,
+    } satisfies Record<string, Happened>,
+    unknown: (kind: string): Happened => (whose) => `Keyturn reports “${kind}” about ${whose}.`,
+  },
 
   connections: {
     title: 'Connections',
@@ -48,7 +94,6 @@ export const en = {
     connectedSince: (when: string) => `connected ${when}`,
     notRenewable: 'cannot be renewed',
     used: (when: string) => `last used ${when}`,
-    nextTry: (when: string) => `next try ${when}`,
     reconnect: 'Reconnect',
     test: 'Test',
     testing: 'Testing…',
@@ -56,6 +101,13 @@ export const en = {
     works: (provider: string) => `${provider} accepts the token.`,
     refused: (provider: string, status: number) => `${provider} does not accept the token (HTTP ${status}). Reconnect to mend this.`,
     silent: (provider: string) => `${provider} did not answer. Try again in a moment.`,
+    signIn: (when: string) => `Sign in again ${when}.`,
+    fix: (scopes: string) => `Connect again with ${scopes}`,
+  },
+
+  revoking: {
+    title: 'Waiting to be revoked',
+    again: 'Try again now',
   },
 
   empty: {
@@ -87,6 +139,8 @@ export const en = {
     go: 'Disconnect',
     going: 'Disconnecting…',
     revoked: (provider: string, account: string) => `Disconnected. ${provider} confirmed that the grant of ${account} is gone.`,
+    pending: (provider: string, account: string) =>
+      `Disconnected. ${provider} cannot be reached to revoke the grant of ${account}: Keyturn goes on trying, and shows it here until it is done.`,
     forgotten: (provider: string, account: string) =>
       `Disconnected. Keyturn has forgotten ${account}, but ${provider} did not confirm that the grant is gone. You can end it on the security page of your account there.`,
   },
