@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -17,10 +18,9 @@ import (
 	"keyturn/backend/text"
 )
 
-// keyturn request is curl with the token put in by Keyturn: the flags that the
-// two share mean the same. Where they differ, Keyturn is the stricter: the
-// token, and with it the request, goes to the provider's own hosts only.
-
+// request is curl with the token put in by Keyturn: the flags that the two
+// share mean the same. Where they differ, Keyturn is the stricter: the token,
+// and with it the request, goes to the provider's own hosts only.
 func (k *command) request() *cobra.Command {
 	var (
 		in       wire.RequestHead
@@ -87,6 +87,9 @@ printed all the same), 2 for wrong usage.`,
 			return answer{}, err
 		}
 		out.headers = out.headers || headOnly
+		if maxTime > 0 { // a little later there than here, where the sentence is
+			in.MaxTimeSeconds = int(min(maxTime, 23*time.Hour)/time.Second) + 2
+		}
 		return k.untilInterrupted(maxTime, func(ctx context.Context) (answer, error) {
 			content, err := k.contentOf(parts)
 			if err != nil {
@@ -153,10 +156,12 @@ func (k *command) untilInterrupted(maxTime time.Duration, do func(context.Contex
 		}
 	}
 	switch {
-	case r.err == nil || ctx.Err() == nil:
-		return r.answer, r.err
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case r.err == nil:
+		return r.answer, nil
+	case errors.Is(ctx.Err(), context.DeadlineExceeded), maxTime > 0 && errors.Is(r.err, os.ErrDeadlineExceeded): // the connection has a clock of its own
 		return answer{}, fault.New(fault.ProviderUnavailable, "It took longer than %s, so it was given up. The request may have reached the provider.", maxTime)
+	case ctx.Err() == nil:
+		return r.answer, r.err
 	}
 	return answer{}, fault.New(fault.Cancelled, "Stopped. The request may have reached the provider.")
 }
