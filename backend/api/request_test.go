@@ -68,7 +68,7 @@ func (a *acme) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/reads-first" {
 			io.Copy(io.Discard, r.Body)
 		}
-		http.Error(w, "stale", 401)
+		http.Error(w, "stale", http.StatusUnauthorized)
 		return
 	}
 	a.api(w, r)
@@ -135,6 +135,16 @@ func TestASimpleProgramSendsAndGetsJSON(t *testing.T) {
 	if _, status, p := ask(wire.Request{BodyBase64: ptr("%")}); status != 400 || p.Code != "bad_request" {
 		t.Errorf("no base64: %d %+v", status, p)
 	}
+	if _, status, p := ask(wire.Request{Body: ptr(strings.Repeat("x", 1<<20))}); status != 413 || !strings.Contains(p.Detail, "1024 KiB") {
+		t.Errorf("more than 1 MiB: %d %+v", status, p)
+	}
+	if out, _, _ = ask(wire.Request{Body: ptr(strings.Repeat("x", 1<<19))}); len(*out.Body) != 1<<19 {
+		t.Errorf("512 KiB: %d bytes came back", len(*out.Body))
+	}
+	r := httptest.NewRequest("POST", "/v1/request", nil)
+	if status, _ := refused(t, w, api.Local, r); status != 400 {
+		t.Errorf("no body at all: %d", status)
+	}
 	mustNotHold(t, "the log", w.log.String(), "canary", "secret-query")
 }
 
@@ -145,7 +155,7 @@ func TestAStatusOfTheProviderIsAnAnswerAndAFailureOfOursAProblem(t *testing.T) {
 			io.WriteString(w, "half")
 			return
 		}
-		http.Error(w, "teapot", 418)
+		http.Error(w, "teapot", http.StatusTeapot)
 	})
 	w := a.connected(t)
 	var out wire.RequestAnswer

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -100,7 +101,7 @@ func (c *Client) request(ctx context.Context, call wire.StreamRequest, content *
 	if !r.is("application/octet-stream") || !r.whole || json.Unmarshal([]byte(r.about), &said) != nil || said.Status == 0 {
 		return fail(garbled(errors.New("answer is not a relayed one")))
 	}
-	return &Answer{AnswerHead: said.AnswerHead, Length: r.length, Body: &download{r}}, said.Again, nil
+	return &Answer{AnswerHead: said.AnswerHead, Length: r.length, Body: &download{r, &up}}, said.Again, nil
 }
 
 // upload is a request on its way out.
@@ -178,13 +179,18 @@ func chunk(buffer []byte, n int) []byte {
 }
 
 // download is the body of an answer.
-type download struct{ r *response }
+type download struct {
+	r  *response
+	up *upload
+}
 
 func (d *download) Read(p []byte) (int, error) {
 	n, err := d.r.body.Read(p)
 	switch {
 	case err == nil || err == io.EOF:
-	case d.r.ctx.Err() != nil:
+	case d.up.broken.Load() != nil:
+		err = *d.up.broken.Load()
+	case d.r.ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded):
 		err = late(d.r.ctx, err)
 	default:
 		err = fault.Wrap(err, fault.ProviderUnavailable, "The answer broke off before its end, so it is not whole.")

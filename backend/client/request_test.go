@@ -149,3 +149,33 @@ func TestARequestEndsWithItsContext(t *testing.T) {
 		}
 	}
 }
+
+// A source can break when the answer has begun already.
+func TestASourceThatBreaksLateEndsTheAnswer(t *testing.T) {
+	begun := make(chan struct{})
+	c := answering(t, func(w http.ResponseWriter, r *http.Request) {
+		http.NewResponseController(w).EnableFullDuplex()
+		w.Header().Set("Content-Type", "application/octet-stream")
+		w.Header().Set("Keyturn-Response", `{"status":200,"headers":{}}`)
+		io.WriteString(w, "first")
+		http.NewResponseController(w).Flush()
+		close(begun)
+		io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	})
+	r, w := io.Pipe()
+	go func() {
+		w.Write([]byte("some"))
+		<-begun
+		time.Sleep(10 * time.Millisecond)
+		w.CloseWithError(errors.New("disk on fire"))
+	}()
+	a, err := c.Request(t.Context(), wire.RequestHead{URL: "x"}, &client.Content{Size: -1, Once: true, Open: func() (io.ReadCloser, error) { return r, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Body.Close()
+	if data, err := io.ReadAll(a.Body); string(data) != "first" || fault.CodeOf(err) != fault.Internal || !strings.Contains(err.Error(), "could not be read") {
+		t.Errorf("%q %v", data, err)
+	}
+}
