@@ -1,8 +1,8 @@
 // What the page is shown in. The desktop window injects a runtime; a plain
 // browser has none, and the page then asks by itself.
 //
-// The runtime's events carry no data: "changed" is a doorbell, "show" names a
-// view. What is so is always read from the API.
+// The runtime's events carry no data: "changed" and "activity" are
+// doorbells, "show" names a view. What is so is always read from the API.
 
 type Runtime = {
   EventsOn(name: string, heard: (...args: unknown[]) => void): () => void
@@ -27,6 +27,11 @@ export function onChange(heard: () => void): () => void {
     document.removeEventListener('visibilitychange', back)
     off()
   }
+}
+
+/** Calls heard when there is more activity; a page without a doorbell asks by itself. */
+export function onActivity(heard: () => void): () => void {
+  return runtime?.EventsOn('activity', heard) ?? (() => {})
 }
 
 function poll(ask: () => void): () => void {

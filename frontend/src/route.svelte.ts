@@ -3,6 +3,7 @@
 
 export type Route =
   | { view: 'connections' }
+  | { view: 'activity'; connection: string }
   | { view: 'connect' }
   | { view: 'provider'; id: string }
   | { view: 'attempt'; state: string }
@@ -11,6 +12,8 @@ export function parse(address: string): Route {
   const [view, query] = address.replace(/^#/, '').split('?', 2)
   const named = new URLSearchParams(query)
   switch (view) {
+    case 'activity':
+      return { view: 'activity', connection: named.get('connection') ?? '' }
     case 'connect': {
       const id = named.get('provider')
       return id ? { view: 'provider', id } : { view: 'connect' }
@@ -26,6 +29,8 @@ export function parse(address: string): Route {
 
 export function address(route: Route): string {
   switch (route.view) {
+    case 'activity':
+      return route.connection ? '#activity?' + new URLSearchParams({ connection: route.connection }) : '#activity'
     case 'provider':
       return '#connect?' + new URLSearchParams({ provider: route.id })
     case 'attempt':

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { absolute, relative, stopwatch } from './time'
+import { absolute, dayName, relative, stopwatch, timeOfDay } from './time'
 
 const now = Date.parse('2026-03-01T12:00:00Z')
 const away = (seconds: number) => relative(new Date(now + seconds * 1000).toISOString(), now)
@@ -43,3 +43,14 @@ test.each([
   [3_600_000, '1:00:00'],
   [3_661_000, '1:01:01'],
 ])('%d ms on the stopwatch is %s', (ms, shown) => expect(stopwatch(ms)).toBe(shown))
+
+test('days are called as people call them', () => {
+  const now = new Date(2026, 2, 1, 0, 30).getTime()
+  const on = (...at: [number, number, number, number?]) => dayName(new Date(...at).toISOString(), now, 'en-GB')
+  expect(on(2026, 2, 1, 23)).toBe('Today')
+  expect(on(2026, 1, 28, 23)).toBe('Yesterday')
+  expect(on(2026, 1, 27)).toBe('Friday 27 February')
+  expect(on(2025, 11, 31)).toMatch(/^Wednesday,? 31 December 2025$/)
+  expect(on(2026, 2, 2)).toBe('Monday 2 March') // a clock that was set back
+  expect(timeOfDay(new Date(2026, 2, 1, 9, 5).toISOString(), 'en-GB')).toBe('09:05')
+})

@@ -32,6 +32,24 @@ export function absolute(time: string, language = 'en'): string {
   return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(time))
 }
 
+/** The day of a time, as it is called now: "Today", "Yesterday", "Friday 2 January". */
+export function dayName(time: string, now: number, language = 'en'): string {
+  const midnight = (at: number) => new Date(at).setHours(0, 0, 0, 0)
+  const then = midnight(Date.parse(time))
+  const days = Math.round((then - midnight(now)) / DAY) // a day may have 23 hours, or 25
+  if (days === 0 || days === -1) {
+    const name = new Intl.RelativeTimeFormat(language, { numeric: 'auto' }).format(days, 'day')
+    return name.charAt(0).toUpperCase() + name.slice(1)
+  }
+  const year = new Date(then).getFullYear() === new Date(now).getFullYear() ? {} : ({ year: 'numeric' } as const)
+  return new Intl.DateTimeFormat(language, { weekday: 'long', day: 'numeric', month: 'long', ...year }).format(then)
+}
+
+/** Hours and minutes. */
+export function timeOfDay(time: string, language = 'en'): string {
+  return new Intl.DateTimeFormat(language, { timeStyle: 'short' }).format(new Date(time))
+}
+
 /** A length of time as a stopwatch shows it: 0:07, 4:59, 1:00:00. */
 export function stopwatch(milliseconds: number): string {
   const total = Math.max(0, Math.floor(milliseconds / SECOND))

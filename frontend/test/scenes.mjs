@@ -66,6 +66,10 @@ export const scenes = {
       await see(page, 'did not confirm')
     },
   },
+  activity: { world: () => new World('busy'), view: 'activity', then: (page) => see(page, 'deploy.sh') },
+  'activity-of-one': { world: () => new World('busy'), view: 'activity?connection=con_gone', then: (page) => see(page, 'Hemisphere was disconnected') },
+  'activity-none': { world: () => new World('empty'), view: 'activity', then: (page) => see(page, 'Nothing has happened yet') },
+  'activity-off': { world: () => new World('busy', { recording: false }), view: 'activity', then: (page) => see(page, 'Activity is not recorded') },
   catalogue: { world: () => new World('ordinary'), view: 'connect', then: (page) => see(page, 'GitLab') },
   'catalogue-search': {
     world: () => new World('ordinary'),

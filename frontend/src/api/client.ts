@@ -5,6 +5,8 @@ import createClient from 'openapi-fetch'
 import type { components, paths } from './schema'
 
 type Schemas = components['schemas']
+export type Activity = Schemas['Activity']
+export type Event = Schemas['Event']
 export type Account = Schemas['Connection']
 export type App = Schemas['App']
 export type Attempt = Schemas['Attempt']
@@ -47,6 +49,9 @@ export const connections = () => answer(api.GET('/v1/connections'))
 export const attempts = () => answer(api.GET('/v1/attempts')).then((a) => a.attempts)
 export const providers = () => answer(api.GET('/v1/providers')).then((p) => p.providers)
 export const apps = () => answer(api.GET('/v1/apps')).then((a) => a.apps)
+
+/** What happened, newest first. */
+export const activity = (query: { limit: number; connection_id?: string }) => answer(api.GET('/v1/activity', { params: { query } }))
 
 export const provider = (id: string) => answer(api.GET('/v1/providers/{id}', { params: { path: { id } } }))
 

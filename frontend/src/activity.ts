@@ -1,0 +1,58 @@
+// Activity in words, and by days. A sentence says who did what and to which
+// account; the time stands beside it.
+
+import type { Event } from './api/client'
+import { texts } from './texts'
+import type { Shape } from './words'
+
+const t = texts.activity
+
+/** An account and where it is, as far as an event says. */
+export function whose(e: Pick<Event, 'account' | 'provider_name' | 'provider'>): string {
+  const provider = e.provider_name || e.provider || ''
+  if (e.account && provider) return t.account(e.account, provider)
+  return e.account || provider || t.someAccount
+}
+
+/** What happened, in one sentence. A kind from a newer Keyturn gets plain words. */
+export function happened(e: Event): string {
+  const who = e.program || t.someProgram
+  const failed = e.code !== undefined && (e.kind === 'token_read' || e.kind === 'request')
+  const say = failed ? t.failed[e.kind as 'token_read' | 'request'] : Object.hasOwn(t.happened, e.kind) ? t.happened[e.kind] : t.unknown(e.kind)
+  const sentence = say(whose(e), who, e.count)
+  // Names stay as they are written.
+  const ours = [t.someAccount, t.someProgram].some((words) => sentence.startsWith(words))
+  return ours ? sentence.charAt(0).toUpperCase() + sentence.slice(1) : sentence
+}
+
+/** Good news, bad news, or only news. */
+export function shapeOf(e: Event): Shape {
+  switch (e.kind) {
+    case 'needs_reconnect':
+      return 'warning'
+    case 'connect_failed':
+    case 'refresh_failed':
+    case 'revocation_failed':
+      return 'cross'
+    case 'connected':
+    case 'refreshed':
+    case 'revoked':
+      return 'tick'
+    default:
+      return e.code ? 'cross' : 'empty'
+  }
+}
+
+export type Day = { key: string; events: Event[] }
+
+/** Events by the days of this computer's clock, in the order they have. */
+export function days(events: Event[]): Day[] {
+  const all: Day[] = []
+  for (const e of events) {
+    const key = new Date(e.at).toDateString()
+    const last = all.at(-1)
+    if (last?.key === key) last.events.push(e)
+    else all.push({ key: all.some((d) => d.key === key) ? `${key} ${e.id}` : key, events: [e] }) // a clock that was set back
+  }
+  return all
+}
