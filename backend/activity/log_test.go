@@ -209,7 +209,7 @@ func TestTheBellRingsAtMostOnceASecond(t *testing.T) {
 			time.Sleep(500 * time.Microsecond)
 			ring()
 		}
-		if rings != 10 {
+		if rings < 10 || rings > 11 { // at the first moment, and perhaps at the last
 			t.Errorf("%d rings in ten seconds", rings)
 		}
 		time.Sleep(5 * time.Second)
@@ -240,7 +240,7 @@ func TestWordsFromStrangersAreCleanAndCut(t *testing.T) {
 		Principal: "local\x00", Program: "evil\r\n\x9b", Code: "bad\tcode", PID: -4, Count: -1})
 	e := l.Recent(activity.Query{})[0]
 	for _, s := range []string{e.ConnectionID, e.Provider, e.Account, e.Principal, e.Program, e.Code} {
-		if strings.ContainsAny(s, "\x1b\n\r\t\x00\x9b\u202e") || len([]rune(s)) > 120 || s == "" {
+		if strings.ContainsAny(s, "\x1b\n\r\t\x00\u009b\u202e") || len([]rune(s)) > 120 || s == "" {
 			t.Errorf("%q", s)
 		}
 	}
