@@ -116,3 +116,28 @@ func (o *Orchestrator) saveAgainLocked() {
 		}
 	}
 }
+
+// A moment is one on two clocks: the wall clock, which can be set, and that of
+// the process, which cannot.
+type moment struct{ wall, process time.Time }
+
+// watchClockLocked has every token in use renewed when the wall clock was put
+// back since the last look: their ends were reckoned by the clock as it was,
+// and may be nearer than they seem. Callers hold mu.
+func (o *Orchestrator) watchClockLocked(now time.Time) {
+	before := o.looked
+	o.looked = moment{now, time.Now()}
+	if before.wall.IsZero() {
+		return
+	}
+	behind := o.looked.process.Sub(before.process) - now.Sub(before.wall)
+	if behind < clockSlack {
+		return
+	}
+	o.log.Warn("the clock was put back", "by", behind.Round(time.Second))
+	for _, c := range o.connections {
+		if c.renewable && !c.due.IsZero() {
+			c.due = now
+		}
+	}
+}

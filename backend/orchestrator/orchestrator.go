@@ -94,6 +94,7 @@ type Orchestrator struct {
 	revoking    map[string]*connection   // by id: disconnected, and waiting for the provider
 	slots       map[string]chan struct{} // by provider: refreshes at work
 	behind      bool                     // more is due than there are slots for
+	looked      moment                   // when it was last looked what is due
 	apps        map[string]App           // by id
 	attempts    map[string]*attempt      // by handle
 	bells       map[chan struct{}]struct{}
@@ -177,6 +178,7 @@ func (o *Orchestrator) look(now time.Time) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.watchClockLocked(now)
 	o.saveAgainLocked()
 	o.refreshDueLocked(now)
 	o.revokeDueLocked(now)

@@ -1,6 +1,7 @@
 package orchestrator_test
 
 import (
+	"encoding/base64"
 	"net/http"
 	"strings"
 	"testing"
@@ -176,8 +177,9 @@ func TestAnAnswerForAnotherAccountIsRefused(t *testing.T) { // RF-20
 			t.Fatalf("%+v", out)
 		}
 		time.Sleep(2 * time.Hour)
-		// The header and payload of an ID token about somebody else; nobody looks at its signature here.
-		const about = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJodHRwOi8vMTI3LjAuMC4xOjI3NDIwIiwic3ViIjoic29tZWJvZHkifQ.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+		// An ID token about somebody else; nobody looks at its signature here.
+		part := base64.RawURLEncoding.EncodeToString
+		about := part([]byte(`{"alg":"ES256"}`)) + "." + part([]byte(`{"iss":"http://127.0.0.1:27420","sub":"somebody"}`)) + "." + part(make([]byte, 64))
 		w.as.Script(demo.Fault{On: demo.OpRefresh, Status: http.StatusOK,
 			Body: `{"access_token":"at_other","token_type":"Bearer","expires_in":3600,"refresh_token":"rt_other","id_token":"` + about + `"}`})
 		old := w.kept()
