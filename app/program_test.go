@@ -276,10 +276,8 @@ func TestATerminatedProgramEndsInTimeAndLeavesNothingBehind(t *testing.T) {
 	})
 }
 
-var lumberjackMill = goleak.IgnoreTopFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun")
-
 func TestStartAndStopLeaveNothingRunning(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent(), lumberjackMill, goleak.Cleanup(func(int) { http.DefaultClient.CloseIdleConnections() }))
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent(), goleak.Cleanup(func(int) { http.DefaultClient.CloseIdleConnections() }))
 	p := home(t)
 	for range 3 {
 		ctx, cancel := context.WithCancel(t.Context())
