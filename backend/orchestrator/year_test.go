@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,7 +25,7 @@ import (
 type year struct {
 	*world
 	random *rand.Rand
-	offset time.Duration // of the client's wall clock
+	offset atomic.Int64 // of the client's wall clock, in nanoseconds
 	ids    []string
 }
 
@@ -60,7 +61,7 @@ func TestNoGrantIsLostInAYear(t *testing.T) {
 				}
 			}
 		}
-		y.offset = 0
+		y.offset.Store(0)
 		time.Sleep(24 * time.Hour) // the last trouble passes
 		for _, id := range y.ids {
 			if _, err := y.Token(t.Context(), orchestrator.TokenQuery{ConnectionID: id}); err != nil {
@@ -93,7 +94,7 @@ func TestNoGrantIsLostInAYear(t *testing.T) {
 	})
 }
 
-func (y *year) now() time.Time { return time.Now().Add(y.offset) }
+func (y *year) now() time.Time { return time.Now().Add(time.Duration(y.offset.Load())) }
 
 // start runs an orchestrator over what the last one left.
 func (y *year) start() {
@@ -176,7 +177,7 @@ func (y *year) trouble(day int) int {
 	case 6:
 		return on(demo.Fault{Status: http.StatusOK, Header: header("Content-Type", "text/html"), Body: "<html>Sign in to this network</html>"})
 	case 7:
-		y.offset = time.Duration(y.random.IntN(7)-3) * time.Hour
+		y.offset.Store(int64(time.Duration(y.random.IntN(7)-3) * time.Hour))
 	case 8:
 		y.stop()
 		time.Sleep(time.Duration(y.random.IntN(30)) * time.Hour)
