@@ -31,6 +31,7 @@ type logFile struct {
 	opened fs.FileInfo
 	size   int64
 	lost   int // lines, since the last one that was written
+	closed bool
 	said   bool
 }
 
@@ -39,6 +40,9 @@ type logFile struct {
 func (l *logFile) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed { // a library that logs after the end must not make the file anew
+		return len(line), nil
+	}
 	err := l.prepareLocked(len(line))
 	if err == nil && l.lost > 0 {
 		err = l.addLocked(fmt.Appendf(nil, "time=%s level=WARN msg=\"lines of the log could not be written\" lost=%d\n",
@@ -71,6 +75,7 @@ func (l *logFile) open() {
 func (l *logFile) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.closed = true
 	l.closeLocked()
 }
 
