@@ -9,3 +9,10 @@ func CheapPassphrases(t *testing.T) {
 	today.Memory, today.Time = 8<<10, 1
 	t.Cleanup(func() { today = was })
 }
+
+// AnotherStep makes this Keyturn one format newer for one test.
+func AnotherStep(t *testing.T, step string) {
+	was := steps
+	steps = append(steps[:len(steps):len(steps)], step)
+	t.Cleanup(func() { steps = was })
+}

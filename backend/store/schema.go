@@ -144,7 +144,7 @@ func createDatabase(ctx context.Context, path string) error {
 	temp := path + ".new"
 	err := os.Remove(temp) // what a crash left
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		err = buildDatabase(ctx, temp)
+		err = buildDatabase(ctx, temp, len(steps))
 	}
 	if err == nil {
 		err = os.Rename(temp, path)
@@ -158,16 +158,16 @@ func createDatabase(ctx context.Context, path string) error {
 	return failure(err, path)
 }
 
-// buildDatabase makes an empty database at temp, where nobody looks for one:
-// it has to be on the disk once, at the end.
-func buildDatabase(ctx context.Context, temp string) error {
+// buildDatabase makes an empty database of a format at temp, where nobody looks
+// for one: it has to be on the disk once, at the end.
+func buildDatabase(ctx context.Context, temp string, format int) error {
 	f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	db := connect(temp, "rw", "journal_mode(MEMORY)", "synchronous(OFF)", "temp_store(MEMORY)", fmt.Sprintf("application_id(%d)", applicationID))
-	if err = migrate(ctx, db, temp); err == nil {
+	if err = take(ctx, db, 0, format); err == nil {
 		_, err = db.ExecContext(ctx, "PRAGMA journal_mode=WAL")
 	}
 	if err = errors.Join(err, db.Close()); err != nil {
@@ -236,17 +236,30 @@ func readFormat(ctx context.Context, db *sql.DB, path string, format *int) error
 	return checkFormat(path, *format)
 }
 
-// migrate takes the steps that the database has not taken, each one whole or
-// not at all.
+// migrate takes the steps that the database has not taken, and keeps a copy of
+// what it was before them.
 func migrate(ctx context.Context, db *sql.DB, path string) error {
 	var format int
 	if err := readFormat(ctx, db, path, &format); err != nil {
 		return err
 	}
-	for ; format < len(steps); format++ {
-		step := fmt.Sprintf("BEGIN IMMEDIATE; %s; PRAGMA user_version=%d; COMMIT", steps[format], format+1)
+	if format == len(steps) {
+		return nil
+	}
+	err := backup(ctx, db, path, format)
+	if err == nil {
+		err = take(ctx, db, format, len(steps))
+	}
+	return failure(err, path)
+}
+
+// take takes the steps from one format to another, each one whole or not at all.
+func take(ctx context.Context, db *sql.DB, from, to int) error {
+	for ; from < to; from++ {
+		step := fmt.Sprintf("BEGIN IMMEDIATE; %s; PRAGMA user_version=%d; COMMIT", steps[from], from+1)
 		if _, err := db.ExecContext(ctx, step); err != nil {
-			return failure(err, path)
+			_, _ = db.ExecContext(ctx, "ROLLBACK")
+			return err
 		}
 	}
 	return nil
