@@ -76,9 +76,11 @@ func (k *command) protector() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "protector [keyring | passphrase | key-file <path>] [flags]",
 		Short: "Say or change what guards the key to your tokens",
-		Long: `Say what guards the key that seals your tokens, or change it. A change makes a
-new key, seals everything anew, and removes the old key. Nothing is ever stored
-unsealed, and a crash at any moment costs nothing.`,
+		Long: `Say what guards the key that seals your tokens, or change it. A change
+seals everything anew: with a new key, or with the one in the key file that you
+name when that file exists. The old key leaves the keyring; an old key file is
+left to you. Nothing is ever stored unsealed, and a crash at any moment costs
+nothing.`,
 		Example: `  keyturn protector
   keyturn protector keyring
   keyturn protector passphrase

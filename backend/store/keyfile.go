@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -42,6 +43,12 @@ func (f *keyFile) make(n *note) (*key, error) {
 		return nil, err
 	}
 	return k, nil
+}
+
+// drop leaves the file alone: the path is the user's, and what else it opens is
+// not known here.
+func (f *keyFile) drop(n note) string {
+	return fmt.Sprintf("The key file %q opens nothing of this Keyturn any more. Remove it, unless something else of yours uses it.", n.File)
 }
 
 func (f *keyFile) read() (*key, error) {

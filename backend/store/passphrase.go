@@ -85,6 +85,8 @@ func (p *passphrase) make(n *note) (*key, error) {
 	return cost.key(words), nil
 }
 
+func (p *passphrase) drop(note) string { return "" }
+
 // read returns the passphrase without its line break.
 func (p *passphrase) read() ([]byte, error) {
 	switch {

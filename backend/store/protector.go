@@ -16,9 +16,12 @@ type protector interface {
 	name() string
 	// fetch returns the key of a store whose note is n.
 	fetch(n note) (*key, error)
-	// make returns a key for a store that has sealed nothing yet: the one that
-	// is guarded already, or a new one. It notes in n what fetch will need.
+	// make returns a key for what is to be sealed from now on: a new one, or the
+	// one in the key file that the user named. It notes in n what fetch will need.
 	make(n *note) (*key, error)
+	// drop removes the key that n names, with which nothing is sealed, and says
+	// what it leaves to the user.
+	drop(n note) (says string)
 	// close gives up whatever is still waited for.
 	close()
 }
@@ -38,6 +41,7 @@ const howToChoose = "set KEYTURN_KEY_FILE to the path of a key file (it is made 
 type note struct {
 	Protector string  `json:"protector"`
 	Check     []byte  `json:"check"`          // tells the right key from every other
+	Item      string  `json:"item,omitempty"` // keyring: the name of the item
 	File      string  `json:"file,omitempty"` // key_file: where it was
 	Argon2    *argon2 `json:"argon2id,omitempty"`
 }

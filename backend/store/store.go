@@ -14,6 +14,8 @@
 //   - What does not open is kept and named, and never overwritten. What is not
 //     understood at all (not a database, a newer format) is not touched.
 //   - Folder and files belong to this user alone, or nothing is read from them.
+//   - A database of an older format is brought forward, and a copy of what it
+//     held stays beside it, without the grants (backup.go).
 //   - Nothing is opened twice: Lock keeps other processes away, and SQLite's
 //     own lock keeps away who did not ask.
 //
@@ -270,7 +272,9 @@ func (s *Store) startUnlocking(ctx context.Context) (*unlocking, error) {
 		<-s.turn
 		defer s.give()
 		if err == nil && !s.closed && fresh != nil {
-			err = s.writeNote(context.Background(), *fresh)
+			if err = s.writeNote(context.Background(), *fresh); err != nil {
+				_ = guard.drop(*fresh) // the next try makes another
+			}
 		}
 		switch {
 		case s.closed:

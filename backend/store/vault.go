@@ -3,12 +3,8 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"os"
 	"slices"
 	"time"
-
-	ring "github.com/zalando/go-keyring"
 
 	"keyturn/backend/fault"
 	"keyturn/backend/orchestrator"
@@ -196,25 +192,12 @@ func (s *Store) reseal(ctx context.Context, k *key, n note) (damaged []orchestra
 	return c.Damaged, failure(err, s.path)
 }
 
-// discard removes the key that nothing is sealed with any more, and says what
+// discard gives up the key that nothing is sealed with any more, and says what
 // it leaves to the user.
 func (s *Store) discard(before protector, old, fresh note) (says []string) {
-	switch old.Protector {
-	case byKeyring:
-		r, is := before.(*keyring)
-		if !is {
-			break
-		}
-		_, err := r.call(func() (string, error) { return "", ring.Delete(keyringService, keyringUser) })
-		if err != nil && !errors.Is(err, ring.ErrNotFound) {
-			says = append(says, "The old key could not be removed from the keyring. It opens nothing any more; remove the item keyturn there.")
-		}
-	case byKeyFile:
-		if old.File == fresh.File {
-			break
-		}
-		if err := os.Remove(old.File); err != nil && !errors.Is(err, os.ErrNotExist) {
-			says = append(says, "The old key file "+old.File+" could not be removed. It opens nothing any more; remove it.")
+	if old.Protector != fresh.Protector || old.Item != fresh.Item || old.File != fresh.File {
+		if left := before.drop(old); left != "" {
+			says = append(says, left)
 		}
 	}
 	if s.opts.KeyFile != "" && s.opts.KeyFile != fresh.File {
