@@ -39,17 +39,23 @@ func (o *Orchestrator) Disconnect(ctx context.Context, id string) (Disconnected,
 	d := Disconnected{Connection: o.view(c)}
 	c.gone = true
 	o.removeLocked(c)
+	o.leaving[id] = c
 	o.ringLocked()
 	o.mu.Unlock()
 
+	defer o.left(c)
 	if err := enter(ctx, c.lane); err != nil {
 		o.putBack(c)
 		return d, err
 	}
 	defer leave(c.lane)
 	o.mu.Lock()
-	r := c.rec
+	r, err := c.rec, o.storeErr
 	o.mu.Unlock()
+	if err != nil { // locked meanwhile
+		o.putBack(c)
+		return d, err
+	}
 	return o.disconnect(ctx, c, r, d)
 }
 
@@ -97,11 +103,23 @@ func (o *Orchestrator) disconnect(ctx context.Context, c *connection, r Record, 
 	return d, nil
 }
 
-// putBack shows a connection again that could not be forgotten.
+// left ends what Disconnect began, whatever came of it.
+func (o *Orchestrator) left(c *connection) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.leaving, c.rec.ID)
+}
+
+// putBack shows a connection again that could not be forgotten. Once Lock has
+// emptied the memory there is nothing to show: the row is as it was.
 func (o *Orchestrator) putBack(c *connection) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.leaving[c.rec.ID] != c {
+		return
+	}
 	c.gone = false
+	delete(o.leaving, c.rec.ID)
 	if o.connections[c.rec.ID] == nil {
 		o.addLocked(c)
 	}

@@ -2,6 +2,8 @@ package orchestrator
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"keyturn/backend/activity"
@@ -24,7 +26,8 @@ func (o *Orchestrator) vault() (Vault, error) {
 }
 
 // Lock forgets every secret and the key to them, until Unlock. Hand-outs and
-// pending attempts end at once; refreshes in flight are waited for and saved.
+// pending attempts end at once; refreshes in flight are waited for and saved,
+// and disconnects finished.
 // fault.Conflict when the disk has not taken the newest token of a connection:
 // it would be lost. Locking what is locked is no error.
 func (o *Orchestrator) Lock(ctx context.Context) error {
@@ -49,13 +52,7 @@ func (o *Orchestrator) Lock(ctx context.Context) error {
 	for _, a := range o.attempts {
 		o.failLocked(a, errLocked)
 	}
-	all := make([]*connection, 0, len(o.connections)+len(o.revoking))
-	for _, c := range o.connections {
-		all = append(all, c)
-	}
-	for _, c := range o.revoking {
-		all = append(all, c)
-	}
+	all := slices.Concat(values(o.connections), values(o.revoking), values(o.leaving))
 	o.ringLocked()
 	o.mu.Unlock()
 
@@ -84,7 +81,8 @@ func (o *Orchestrator) Lock(ctx context.Context) error {
 		o.ringLocked()
 		return err
 	}
-	for _, c := range all {
+	// Not all: a disconnect that was waited for has ended some of them.
+	for _, c := range slices.Concat(values(o.connections), values(o.revoking), values(o.leaving)) {
 		c.gone = true // whoever waits for its lane finds nothing
 		c.rec.Token = Record{}.Token
 		c.release()
@@ -94,6 +92,8 @@ func (o *Orchestrator) Lock(ctx context.Context) error {
 	o.ringLocked()
 	return nil
 }
+
+func values(m map[string]*connection) []*connection { return slices.Collect(maps.Values(m)) }
 
 // unsavedFault says that locking would cost a token.
 func (o *Orchestrator) unsavedFault() error {
@@ -113,6 +113,7 @@ func (o *Orchestrator) emptyLocked() {
 	clear(o.byProvider)
 	clear(o.byAlias)
 	clear(o.revoking)
+	clear(o.leaving)
 	clear(o.apps)
 	o.damaged = nil
 }

@@ -128,3 +128,47 @@ func TestTheProtectorChangesUnderALivingProgram(t *testing.T) {
 		}
 	})
 }
+
+func TestALockLetsADisconnectFinish(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		latency time.Duration
+		begun   time.Duration // how long the disconnect has been going on
+	}{
+		{"that is asking the provider", 10 * time.Second, time.Second},
+		{"that is about to begin", time.Second, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			onDisk(t, demo.Options{Latency: tt.latency}, func(t *testing.T, w *world) {
+				c, other := w.connected("ada"), w.connected("grace")
+				ended := make(chan error, 1)
+				go func() {
+					_, err := w.Disconnect(context.Background(), c.ID)
+					ended <- err
+				}()
+				time.Sleep(tt.begun)
+				if err := w.Lock(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				err := <-ended
+				if n := len(w.Snapshot().Connections); n != 0 {
+					t.Errorf("locked, and %d connections are shown", n)
+				}
+				if err := w.Unlock(t.Context(), nil); err != nil {
+					t.Fatal(err)
+				}
+				shown, want := w.Snapshot().Connections, 1
+				if err != nil { // it came too late, and says so
+					w.wantCode(err, fault.StoreLocked)
+					want = 2
+				}
+				if len(shown) != want || shown[len(shown)-1].ID != other.ID {
+					t.Errorf("after %v: %+v", err, shown)
+				}
+				if alive := w.as.Counts().LiveGrants; alive != want {
+					t.Errorf("%d grants are alive at the provider, %d are here", alive, want)
+				}
+			})
+		})
+	}
+}

@@ -92,6 +92,7 @@ type Orchestrator struct {
 	byProvider  map[string][]*connection // the same, oldest first
 	byAlias     map[alias][]*connection  // the same again, by the words that callers use
 	revoking    map[string]*connection   // by id: disconnected, and waiting for the provider
+	leaving     map[string]*connection   // by id: being disconnected
 	slots       map[string]chan struct{} // by provider: refreshes at work
 	behind      bool                     // more is due than there are slots for
 	looked      moment                   // when it was last looked what is due
@@ -132,6 +133,7 @@ func New(opts Options) *Orchestrator {
 		byProvider:  map[string][]*connection{},
 		byAlias:     map[alias][]*connection{},
 		revoking:    map[string]*connection{},
+		leaving:     map[string]*connection{},
 		slots:       map[string]chan struct{}{},
 		apps:        map[string]App{},
 		attempts:    map[string]*attempt{},
