@@ -38,6 +38,8 @@ export const scenes = {
       await page.locator('summary').first().click()
     },
   },
+  revoking: { world: () => new World('revoking'), then: (page) => see(page, 'grace@example.com') },
+  ending: { world: () => new World('ending'), then: (page) => see(page, 'after seven days') },
   locked: { world: () => new World('locked'), then: (page) => see(page, 'locked') },
   damaged: { world: () => new World('damaged'), then: (page) => see(page, 'damaged') },
   unreachable: { world: () => new World('ordinary', { running: false }), then: (page) => see(page, 'Could not reach') },

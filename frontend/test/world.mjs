@@ -168,6 +168,26 @@ const worlds = {
     ],
   }),
   many: () => ({ ...worlds.ordinary?.(), events: Array.from({ length: 500 }, (_, i) => event(500 - i, i * MINUTE, 'token_read', { ...ada, program: `program ${500 - i}` })) }),
+  revoking: () => ({
+    ...worlds.ordinary?.(),
+    revoking: [
+      connection(8, 'google', 'Google', { account: 'grace@example.com', status: 'revoking' }),
+      connection(9, 'acme_cloud', 'The Most Excellent Acme Cloud Platform of the Northern Hemisphere', { account: LONG, status: 'revoking' }),
+    ],
+  }),
+  ending: () => ({
+    connections: [
+      connection(1, 'google', 'Google', {
+        account: 'ada@example.com',
+        forecast: { at: at(30 * HOUR), reason: 'refresh_token_ends', says: 'Google ends the grants of apps in testing after seven days.', fix: 'Publish the app in its consent screen.' },
+      }),
+      connection(2, 'atlassian', 'Atlassian', {
+        account: 'Ada Lovelace',
+        has_refresh_token: false,
+        forecast: { at: at(40 * MINUTE), reason: 'no_refresh_token', says: 'Atlassian gave no refresh token.', fix: 'Connect with offline_access too.', scopes: ['read', 'profile', 'offline_access'] },
+      }),
+    ],
+  }),
   locked: () => ({ store: { code: 'store_locked', says: 'The keyring is locked. Unlock it, and Keyturn goes on by itself.' } }),
   damaged: () => ({
     ...worlds.ordinary?.(),
@@ -180,6 +200,7 @@ const worlds = {
 
 export class World {
   /** @type {Connection[]} */ connections = []
+  /** @type {Connection[]} */ revoking = []
   /** @type {S['Damaged'][]} */ damaged = []
   /** @type {(Attempt & { request: S['ConnectStart'], url: string })[]} */ attempts = []
   /** @type {S['App'][]} */ apps = [{ id: 'app_0', provider: 'acme_cloud', client_id: 'acme-public', has_client_secret: false, created_at: at(-HOUR), updated_at: at(-HOUR) }]
@@ -302,6 +323,7 @@ export class World {
           protector: 'keyring',
           ...(this.store ? { store: this.store.code, store_error: this.store.says } : {}),
           connections: this.store ? [] : this.connections.toSorted((a, b) => a.provider_name.localeCompare(b.provider_name)),
+          ...(this.revoking.length > 0 ? { revoking: this.revoking } : {}),
           ...(this.damaged.length > 0 ? { damaged: this.damaged } : {}),
         }
       case 'POST connections': {
