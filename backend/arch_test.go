@@ -32,9 +32,12 @@ var allowed = map[string][]string{
 	"backend/transport/transporttest": {"oauth", "fault"},
 	"backend/store":                   {"orchestrator", "provider", "oauth", "fault", "text"},
 	"backend/store/storetest":         {"orchestrator", "provider", "oauth", "fault"},
-	"backend/api":                     {"api/wire", "request", "orchestrator", "provider", "oauth", "fault", "text", "strictjson", "activity", "socket"},
+	"backend/bundle":                  {"orchestrator", "provider", "oauth", "fault", "strictjson"},
+	"backend/api":                     {"api/wire", "request", "bundle", "orchestrator", "provider", "oauth", "fault", "text", "strictjson", "activity", "socket"},
 	"backend/request":                 {"orchestrator", "provider", "oauth", "fault", "text"},
 	"backend/client":                  {"api/wire", "socket", "fault"},
+	"backend/relay":                   {"oauth", "fault", "strictjson"},
+	"backend/relay/hub":               {"relay", "oauth"},
 	"backend/demo":                    {"text", "fault"},
 	"backend/demo/evilas":             {},
 	"app/open":                        {"fault"},
@@ -43,15 +46,16 @@ var allowed = map[string][]string{
 
 // onlyIn lists imports that belong to one place.
 var onlyIn = map[string]string{
-	"github.com/wailsapp/wails":     "app",
-	"fyne.io/systray":               "app",
-	"github.com/pkg/browser":        "app/open",
-	"modernc.org/sqlite":            "backend/store",
-	"github.com/zalando/go-keyring": "backend/store",
-	"github.com/danielgtaylor/huma": "backend/api",
-	"golang.org/x/oauth2":           "nowhere", // see the oauth package
-	"net/http/pprof":                "nowhere",
-	"expvar":                        "nowhere",
+	"github.com/wailsapp/wails":      "app",
+	"fyne.io/systray":                "app",
+	"github.com/pkg/browser":         "app/open",
+	"modernc.org/sqlite":             "backend/store",
+	"github.com/zalando/go-keyring":  "backend/store",
+	"github.com/danielgtaylor/huma":  "backend/api",
+	"github.com/nats-io/nats-server": "backend/relay/hub", // never in the app
+	"golang.org/x/oauth2":            "nowhere",           // see the oauth package
+	"net/http/pprof":                 "nowhere",
+	"expvar":                         "nowhere",
 }
 
 // yardstick is the blank program that the desktop's memory is compared with.

@@ -23,10 +23,13 @@
 //
 // Beside the column:
 //
+//	bundle      the sealed file that moves everything to another computer; api asks it
 //	request     calls a provider's API with a token; api asks it, it asks the orchestrator
 //	api/wire    the JSON of the local API, and nothing else
 //	client      calls that API from Go (app/cli and tests); knows wire and socket only
 //	socket      the local socket and who is at the other end of it
+//	relay       the app's end of a gateway's relay: callbacks for hosts no browser can reach
+//	relay/hub   the gateway's end of it, with a NATS server inside
 //	demo        a small real authorization server: the demo provider, and the fixture of tests
 //	demo/evilas its scriptable evil twin, for tests only
 //	activity    what happened to the grants, and who read tokens
