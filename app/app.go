@@ -17,6 +17,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -25,6 +26,7 @@ import (
 	"keyturn/backend/activity"
 	"keyturn/backend/api"
 	"keyturn/backend/api/wire"
+	"keyturn/backend/config"
 	"keyturn/backend/demo"
 	"keyturn/backend/fault"
 	"keyturn/backend/oauth"
@@ -61,10 +63,12 @@ type App struct {
 	activity *activity.Log
 	log      *slog.Logger
 	http     *oauth.HTTP // to providers
+	gateway  *transport.Gateway
 	core     *orchestrator.Orchestrator
 	window   *window
 	desk     *desk
-	tray     *tray // nil when it cannot be shown
+	tray     *tray      // nil when it cannot be shown
+	pages    startPages // until they are given back
 
 	ctx    context.Context // of the run
 	quit   context.CancelFunc
@@ -88,6 +92,7 @@ func (a *App) Run(ctx context.Context) error {
 		context.AfterFunc(a.ctx, a.Stopping)
 	}
 
+	a.pages = pagesAtStart()
 	if err := rightUser(a.places); err != nil {
 		return err
 	}
@@ -118,6 +123,7 @@ func (a *App) Run(ctx context.Context) error {
 	defer a.closeLoopback(loopback)
 	host := demo.NewHost(a.places.Data, demoPort)
 	defer host.Close()
+	a.gateway = transport.NewGateway(loopback, a.settings.gateway, http.DefaultClient)
 	if err := a.openCore(sealed, loopback, host); err != nil {
 		return err
 	}
@@ -157,7 +163,7 @@ func (a *App) openCore(sealed *store.Store, loopback *transport.Loopback, host *
 	a.core = orchestrator.New(orchestrator.Options{
 		Store:        sealed,
 		Catalogue:    catalogue,
-		Transports:   map[string]orchestrator.Transport{"loopback": loopback},
+		Transports:   map[string]orchestrator.Transport{"loopback": loopback, "gateway": a.gateway},
 		HTTP:         a.http,
 		CallbackPort: a.settings.get().CallbackPort,
 		Hosted:       map[string]func() (func(), error){"demo": host.Use},
@@ -201,6 +207,7 @@ func (a *App) apiOptions() api.Options {
 		Activity:     a.activity,
 		Settings:     a.settings.get,
 		SaveSettings: a.saveSettings,
+		CheckGateway: a.checkGateway,
 		Log:          a.log,
 	}
 	if program == "desktop" {
@@ -214,6 +221,16 @@ func (a *App) saveSettings(in wire.Settings) error {
 	err := a.settings.save(in)
 	a.activity.Switch(*a.settings.get().Activity)
 	return err
+}
+
+// checkGateway sends a test callback through the gateway at an address.
+func (a *App) checkGateway(ctx context.Context, written string) (wire.Gateway, error) {
+	url, err := config.GatewayURL(written)
+	if err != nil {
+		return wire.Gateway{}, err
+	}
+	took, err := a.gateway.Check(ctx, url)
+	return wire.Gateway{URL: url, RedirectURI: url + "/oauth/callback/{provider}", CameHomeMS: took.Milliseconds()}, err
 }
 
 // start runs a part beside the others and returns what stops it and waits. A

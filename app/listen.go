@@ -162,7 +162,6 @@ func (a *App) announce() {
 	case <-a.ctx.Done():
 		return
 	}
-	debug.FreeOSMemory() // what was needed to read catalogue and store is not needed again
 	for _, check := range a.diagnose(a.ctx) {
 		a.log.Info("check", "name", check.Name, "status", check.Status, "says", check.Says)
 		if a.noteworthy(check) {
@@ -172,6 +171,13 @@ func (a *App) announce() {
 	if program == "headless" && a.core.Snapshot().Store == nil {
 		fmt.Fprintln(a.Out, "Try: keyturn connect demo")
 	}
+	// What only the start needed is not needed again: what read catalogue and
+	// store, and unless there is a window its libraries.
+	if !a.window.asked() {
+		a.pages.giveBack()
+	}
+	a.pages = startPages{}
+	debug.FreeOSMemory()
 }
 
 // noteworthy picks what whoever started us should read. A server has no

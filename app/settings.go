@@ -37,7 +37,14 @@ func (s *settings) get() wire.Settings {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now
-	return wire.Settings{CallbackPort: now.CallbackPort, Notifications: now.Notifications, Activity: &now.Activity}
+	return wire.Settings{CallbackPort: now.CallbackPort, Notifications: now.Notifications, Activity: &now.Activity, Gateway: &now.Gateway}
+}
+
+// gateway returns the address of the gateway, "" when there is none.
+func (s *settings) gateway() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now.Gateway
 }
 
 func (s *settings) save(in wire.Settings) error {
@@ -50,6 +57,9 @@ func (s *settings) save(in wire.Settings) error {
 	next.CallbackPort, next.Notifications = in.CallbackPort, in.Notifications
 	if in.Activity != nil {
 		next.Activity = *in.Activity
+	}
+	if in.Gateway != nil {
+		next.Gateway = *in.Gateway
 	}
 	if err := config.Save(s.path, next); err != nil {
 		return err

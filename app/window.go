@@ -94,6 +94,9 @@ func (w *window) show(view string) error {
 	return nil
 }
 
+// asked reports whether anybody has wanted to see the window.
+func (w *window) asked() bool { return isClosed(w.wanted) }
+
 // present brings a window that exists to the front.
 func (w *window) present(ctx context.Context, view string) {
 	runtime.EventsEmit(ctx, "show", view)

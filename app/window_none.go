@@ -21,6 +21,7 @@ var errNoWindow = errors.New("this is the program without a window")
 func newWindow(fs.FS, *slog.Logger) *window { return &window{} }
 
 func (*window) missing() error                     { return errNoWindow }
+func (*window) asked() bool                        { return false }
 func (*window) show(string) error                  { return errNoWindow }
 func (*window) changed()                           {}
 func (*window) recorded()                          {}

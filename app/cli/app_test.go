@@ -46,6 +46,7 @@ type fakeApp struct {
 	checks      []wire.Check
 	happened    []wire.Event // oldest first
 	notRecorded bool
+	gateway     string
 }
 
 func newFakeApp(socket string) *fakeApp {
@@ -179,6 +180,21 @@ func (a *fakeApp) routeLocked(w http.ResponseWriter, method string, path []strin
 		reply(w, app)
 	case route == "POST apps":
 		reply(w, wire.Deleted{ID: id})
+	case route == "POST gateway" && id == "remove":
+		a.gateway = ""
+		reply(w, wire.Done{OK: true})
+	case route == "POST gateway":
+		var in wire.GatewayAdd
+		json.Unmarshal(body, &in)
+		if in.URL == "" {
+			in.URL = a.gateway
+		}
+		if in.URL == "" {
+			problem(w, 404, "not_found", "No gateway is set up.")
+			return
+		}
+		a.gateway = in.URL
+		reply(w, wire.Gateway{URL: in.URL, RedirectURI: in.URL + "/oauth/callback/{provider}", CameHomeMS: 41})
 	case route == "GET providers" && id == "":
 		reply(w, wire.Providers{Providers: append([]wire.ProviderSummary{demo, github}, a.custom...)})
 	case route == "POST providers" && id == "":
@@ -209,6 +225,21 @@ func (a *fakeApp) routeLocked(w http.ResponseWriter, method string, path []strin
 		a.connections = a.connections[1:]
 		a.ringLocked()
 		reply(w, wire.Disconnected{Provider: "demo", ConnectionID: c.ID, Revoked: true})
+	case route == "POST export":
+		var in wire.Export
+		json.Unmarshal(body, &in)
+		out := wire.Exported{Path: in.Path, Connections: []wire.Moved{{ID: "con_1", Provider: "demo", Account: "ada"}}, Apps: 2, Providers: 1, Moved: in.Move}
+		out.Rotating = out.Connections
+		reply(w, out)
+	case route == "POST import":
+		var in wire.Import
+		json.Unmarshal(body, &in)
+		if in.Passphrase != "correct horse battery" {
+			problem(w, 409, "wrong_passphrase", "The passphrase does not open this file.")
+			return
+		}
+		reply(w, wire.Imported{Connections: []wire.Moved{{ID: "con_1", Provider: "demo", Account: "ada"}},
+			Skipped: []wire.Skipped{{Kind: "app", Provider: "github", Name: "Iv1", Says: "It is there already."}}})
 	case route == "POST store" && id == "lock":
 		a.store = "store_locked"
 		reply(w, wire.Done{OK: true})

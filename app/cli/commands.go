@@ -45,12 +45,15 @@ func commands() []entry {
 
 		{"providers", registry, (*command).providers},
 		{"apps", registry, (*command).apps},
+		{"gateway", registry, (*command).gateway},
 
 		{"open", program, (*command).open},
 		{"quit", program, (*command).quit},
 		{"lock", program, (*command).lock},
 		{"unlock", program, (*command).unlock},
 		{"protector", program, (*command).protector},
+		{"export", program, (*command).export},
+		{"import", program, (*command).importFile},
 		{"doctor", program, (*command).doctor},
 		{"version", program, (*command).version},
 		{"completion", program, (*command).completion},

@@ -30,11 +30,17 @@ var rightUsage = map[string][]string{
 	"apps get":            {"--provider", "github"},
 	"apps upsert":         {"--provider", "github", "--client-id", "Iv1"},
 	"apps delete":         {"app_1"},
+	"gateway add":         {"https://gateway.example"},
+	"gateway check":       {},
+	"gateway remove":      {},
+	"gateway":             nil,
 	"open":                {},
 	"quit":                {},
 	"lock":                {},
 	"unlock":              {},
 	"protector":           {},
+	"export":              {"x.age", "--passphrase-file", "testdata/passphrase"},
+	"import":              {"x.age", "--passphrase-file", "testdata/passphrase"},
 	"doctor":              {},
 	"version":             {},
 	"completion":          {"bash"},
@@ -45,7 +51,7 @@ var rightUsage = map[string][]string{
 }
 
 // needsNobody are the commands that work while Keyturn does not run.
-var needsNobody = map[string]bool{"version": true, "completion": true, "help": true, "providers": true, "apps": true, "keyturn (by itself)": true}
+var needsNobody = map[string]bool{"version": true, "completion": true, "help": true, "providers": true, "apps": true, "gateway": true, "keyturn (by itself)": true}
 
 // paths lists every command of the tree.
 func paths(cmd *cobra.Command) []string {

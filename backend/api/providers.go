@@ -73,7 +73,7 @@ func (s *Server) summary(p provider.Provider, apps map[string]bool) wire.Provide
 		Ready:        p.Client.ID != "" || apps[p.ID],
 		NeedsSecret:  p.NeedsSecret(),
 		ConsoleURL:   p.Setup.Console,
-		RedirectURI:  p.RedirectURI(s.opts.CallbackPort),
+		RedirectURI:  p.RedirectURI(s.opts.CallbackPort, s.gateway()),
 		RedirectNote: p.Redirect.Note,
 	}
 }

@@ -125,6 +125,12 @@ func newWorld(t testing.TB, with setup) *world {
 			return []wire.Check{{Name: "store", Status: "ok", Says: "The store is open."}}
 		},
 		Settings: func() wire.Settings { w.mu.Lock(); defer w.mu.Unlock(); return w.settings },
+		CheckGateway: func(_ context.Context, url string) (wire.Gateway, error) {
+			if url != "https://gateway.example" {
+				return wire.Gateway{}, fault.New(fault.GatewayUnreachable, "The gateway does not answer.")
+			}
+			return wire.Gateway{URL: url, RedirectURI: url + "/oauth/callback/{provider}", CameHomeMS: 41}, nil
+		},
 		SaveSettings: func(s wire.Settings) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,6 +34,9 @@ type Settings struct {
 	// Activity says whether it is recorded what happens to grants and which
 	// programs read tokens; usually true.
 	Activity bool `toml:"activity" comment:"Record what happens to grants, and which programs read tokens."`
+	// Gateway is the address of the gateway for providers that accept https
+	// callbacks only; usually none.
+	Gateway string `toml:"gateway,omitempty" comment:"Address of a gateway, for providers that accept https callbacks only."`
 }
 
 // Default returns the usual settings. The port lies below every range that
@@ -94,7 +98,45 @@ func (s Settings) check() error {
 	if s.CallbackPort < lowestPort || s.CallbackPort > highestPort {
 		return fault.New(fault.BadRequest, "callback_port must be a port from %d to %d.", lowestPort, highestPort)
 	}
+	if s.Gateway != "" {
+		clean, err := GatewayURL(s.Gateway)
+		if err == nil && clean != s.Gateway {
+			err = fault.New(fault.BadRequest, "gateway must be written %q.", clean)
+		}
+		return err
+	}
 	return nil
+}
+
+// GatewayURL returns the address of a gateway as it is kept: https, or http on
+// this machine, with a host and maybe a port, and nothing else.
+func GatewayURL(written string) (string, error) {
+	u, err := url.Parse(strings.TrimRight(strings.TrimSpace(written), "/"))
+	host := ""
+	if err == nil {
+		host = strings.ToLower(u.Host)
+	}
+	switch name := strings.Trim(strings.ToLower(hostname(u)), "[]"); {
+	case err != nil || name == "" || u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.User != nil || u.Opaque != "" || strings.HasSuffix(host, ":"):
+		return "", fault.New(fault.BadRequest, "The address of a gateway looks like https://gateway.example.com, without a path.")
+	case strings.EqualFold(u.Scheme, "https"):
+	case strings.EqualFold(u.Scheme, "http") && (name == "localhost" || name == "127.0.0.1" || name == "::1"):
+	default:
+		return "", fault.New(fault.BadRequest, "The address of a gateway begins with https://. Only one on this computer may use http.")
+	}
+	for i := range len(host) {
+		if c := host[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`"'<>\\^`+"`{|}%@", c) >= 0 {
+			return "", fault.New(fault.BadRequest, "The host of the gateway has a character that does not belong there.")
+		}
+	}
+	return strings.ToLower(u.Scheme) + "://" + host, nil
+}
+
+func hostname(u *url.URL) string {
+	if u == nil {
+		return ""
+	}
+	return u.Hostname()
 }
 
 // exact refuses a setting in other letters: the decoder takes it for ours, but
@@ -117,7 +159,7 @@ func unreadable(err error, path string) error {
 	if unknown, ok := errors.AsType[*toml.StrictMissingError](err); ok {
 		first := unknown.Errors[0]
 		line, _ := first.Position()
-		return fault.Wrap(err, fault.BadRequest, "Line %d of the settings file %q names the setting %q, which does not exist. Correct or remove it. The settings are callback_port, notifications and activity.", line, path, strings.Join(first.Key(), "."))
+		return fault.Wrap(err, fault.BadRequest, "Line %d of the settings file %q names the setting %q, which does not exist. Correct or remove it. The settings are callback_port, notifications, activity and gateway.", line, path, strings.Join(first.Key(), "."))
 	}
 	if bad, ok := errors.AsType[*toml.DecodeError](err); ok {
 		line, _ := bad.Position()

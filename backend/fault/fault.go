@@ -52,7 +52,13 @@ const (
 	DiscoveryFailed Code = "discovery_failed" // an issuer's metadata could not be read or was refused
 	Conflict        Code = "conflict"         // the thing exists already, or is still in use
 	NotFound        Code = "not_found"        // the named thing does not exist
+	WrongPassphrase Code = "wrong_passphrase" // of an exported file
+	FileDamaged     Code = "file_damaged"     // an exported file cannot be read
+	NewerVersion    Code = "newer_version"    // an exported file is one of a newer Keyturn
 	HostNotAllowed  Code = "host_not_allowed" // the provider's entry does not name the host: no token goes there
+
+	GatewayUnreachable  Code = "gateway_unreachable"   // no gateway of ours answers at its address, or it does not pass callbacks on
+	GatewayRequiresPKCE Code = "gateway_requires_pkce" // nothing but PKCE would keep a gateway from using the code, and the provider does not document it
 
 	// Why a connection is not simply connected.
 	GrantGone            Code = "grant_gone"             // the provider says invalid_grant: revoked or expired
@@ -65,7 +71,6 @@ const (
 
 	// Why the user will have to sign in again.
 	RefreshTokenEnds Code = "refresh_token_ends" // the refresh token has an end
-
 )
 
 // Error is a failure with a code. Its text is the sentence for people; the

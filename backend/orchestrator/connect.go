@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -85,6 +86,11 @@ func (o *Orchestrator) prepare(r ConnectRequest) (*attempt, error) {
 		}
 	}
 	r.ClientID = client.ID
+	// A gateway sees the code. What keeps it from using it is the verifier or
+	// the client's secret, and one of them has to be known to be asked for.
+	if r.Transport == "gateway" && p.PKCE == "unverified" && client.Secret.IsZero() {
+		return nil, fault.New(fault.GatewayRequiresPKCE, "%s does not document PKCE, so without a client secret a gateway could use the code that it passes on. Add the secret to the OAuth app: keyturn apps upsert --provider %s", p.Name, p.ID)
+	}
 	server := p.Server()
 	return &attempt{
 		request:  r,
@@ -124,20 +130,35 @@ func validScope(s, separator string) bool {
 func (o *Orchestrator) transportFor(p provider.Provider, asked string) (string, error) {
 	works := p.Transports()
 	if asked == "" {
+		var first error // of the best one
 		for _, t := range works {
-			if o.transports[t] != nil {
+			err := o.canCarry(t)
+			if err == nil {
 				return t, nil
 			}
+			first = cmp.Or(first, err)
 		}
-		return "", fault.New(fault.BadRequest, "%s accepts only callbacks that this Keyturn cannot receive (%s).", p.Name, strings.Join(works, ", "))
+		return "", fault.New(fault.BadRequest, "%s cannot send its callback to this computer directly. %s", p.Name, fault.MessageOf(first))
 	}
-	if o.transports[asked] == nil {
-		return "", fault.New(fault.BadRequest, "The callback transport %s is not set up here.", asked)
+	if err := o.canCarry(asked); err != nil {
+		return "", err
 	}
 	if !slices.Contains(works, asked) {
 		return "", fault.New(fault.BadRequest, "%s does not work with the callback transport %s. It works with: %s.", p.Name, asked, strings.Join(works, ", "))
 	}
 	return asked, nil
+}
+
+// canCarry returns nil if a callback transport is there and set up.
+func (o *Orchestrator) canCarry(name string) error {
+	t := o.transports[name]
+	if t == nil {
+		return fault.New(fault.BadRequest, "The callback transport %s is not set up here.", name)
+	}
+	if r, ok := t.(readier); ok {
+		return r.Ready()
+	}
+	return nil
 }
 
 // covering returns a connection that already gives what r asks for.

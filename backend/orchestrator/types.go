@@ -19,6 +19,12 @@ type Transport interface {
 	Authorize(ctx context.Context, req oauth.AuthorizationRequest, show func(oauth.Prompt)) (oauth.Reply, error)
 }
 
+// A Transport that needs something set up says whether it is.
+type readier interface {
+	// Ready returns nil, or a *fault.Error that says what to do first.
+	Ready() error
+}
+
 // A Store keeps what must survive a restart. A method that returns nil has put
 // its change where a power cut cannot reach it. Errors are *fault.Error with
 // StoreLocked, StoreDamaged or DiskFull where that is what happened.

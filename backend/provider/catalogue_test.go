@@ -107,9 +107,19 @@ func TestTheRedirectURIToRegister(t *testing.T) {
 		"slack":     "http://localhost:27419/oauth/callback/slack",
 		"spotify":   "http://127.0.0.1/oauth/callback/spotify",
 	} {
-		if got := lookup(t, id).RedirectURI(27419); got != want {
+		if got := lookup(t, id).RedirectURI(27419, ""); got != want {
 			t.Errorf("%s: %s, want %s", id, got, want)
 		}
+	}
+}
+
+func TestAProviderWithoutLoopbackIsToldTheGateway(t *testing.T) {
+	p := provider.Provider{ID: "acme", Redirect: provider.Redirect{Rule: "https"}}
+	if got := p.RedirectURI(27419, ""); got != "" {
+		t.Errorf("without a gateway: %s", got)
+	}
+	if got, want := p.RedirectURI(27419, "https://gw.example"), "https://gw.example/oauth/callback/acme"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 

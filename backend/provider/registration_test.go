@@ -70,7 +70,7 @@ func TestRegisterWithTypedEndpoints(t *testing.T) {
 	if s.Token.URL != "https://tokens.elsewhere.example/token" || !s.Token.JSON || s.Revoke.Auth != "" || s.Revoke.Method != "DELETE" || s.Identity.URL != "https://forge.example/me" || s.ScopeSeparator != "," {
 		t.Errorf("%+v", s)
 	}
-	if got := p.RedirectURI(27419); got != "http://127.0.0.1/oauth/callback/forge" {
+	if got := p.RedirectURI(27419, ""); got != "http://127.0.0.1/oauth/callback/forge" {
 		t.Errorf("registered providers take any port unless one is named: %s", got)
 	}
 	if want := []string{"forge.example", "tokens.elsewhere.example"}; !slices.Equal(s.TrustedHosts, want) {

@@ -130,11 +130,14 @@ func (p Provider) RedirectRule(callbackPort int) oauth.RedirectRule {
 }
 
 // RedirectURI returns the URI to register with an OAuth app. Where any port
-// works (RFC 8252 section 7.3) it has none. It is empty for a provider that
-// accepts no loopback address at all.
-func (p Provider) RedirectURI(callbackPort int) string {
+// works (RFC 8252 section 7.3) it has none. For a provider that accepts no
+// loopback address at all it is one at the gateway, and empty without one.
+func (p Provider) RedirectURI(callbackPort int, gateway string) string {
 	if p.Redirect.Rule == "https" {
-		return ""
+		if gateway == "" {
+			return ""
+		}
+		return gateway + "/oauth/callback/" + p.ID
 	}
 	host := "127.0.0.1"
 	rule := p.RedirectRule(callbackPort)

@@ -105,7 +105,7 @@ func TestRedirect(t *testing.T) {
 		if got := p.RedirectRule(27419); got != c.rule {
 			t.Errorf("%+v: rule %+v", c.redirect, got)
 		}
-		if got := p.RedirectURI(27419); got != c.uri {
+		if got := p.RedirectURI(27419, ""); got != c.uri {
 			t.Errorf("%+v: %s", c.redirect, got)
 		}
 		if got := fmt.Sprint(p.Transports()); got != c.transports {

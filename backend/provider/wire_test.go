@@ -31,7 +31,7 @@ func TestEveryBuiltinConnectsRefreshesAndRevokes(t *testing.T) {
 			as := demo.New(demo.Options{
 				Quirks:      quirksOf(p),
 				KeepRefresh: p.Refresh.Rotation == "never",
-				Clients:     []demo.Client{{ID: "app", Secret: secret.Reveal(), RedirectURIs: []string{p.RedirectURI(27419)}}},
+				Clients:     []demo.Client{{ID: "app", Secret: secret.Reveal(), RedirectURIs: []string{p.RedirectURI(27419, "")}}},
 				Identity:    func(a demo.Account) any { return answerFor(p, a) },
 				Record:      true,
 			})
@@ -44,9 +44,9 @@ func TestEveryBuiltinConnectsRefreshesAndRevokes(t *testing.T) {
 			if len(p.Scope.Default) == 0 {
 				asked = nil
 			}
-			redirect := strings.Replace(p.RedirectURI(27419), "/oauth", ":40123/oauth", 1)
+			redirect := strings.Replace(p.RedirectURI(27419, ""), "/oauth", ":40123/oauth", 1)
 			if p.RedirectRule(27419).Port != 0 {
-				redirect = p.RedirectURI(27419)
+				redirect = p.RedirectURI(27419, "")
 			}
 			verifier := oauth.NewVerifier()
 			prompt, err := oauth.AuthorizationURL(oauth.AuthorizationRequest{

@@ -81,8 +81,10 @@ func (c *call) isForUs() refusal {
 
 func (c *call) hasKnownPath() refusal {
 	c.path, c.query, _ = strings.Cut(c.RequestURI, "?")
-	if id, ok := strings.CutPrefix(c.path, callbackPath); ok && providerID.MatchString(id) {
-		return none
+	for _, prefix := range []string{callbackPath, gatewayPath} {
+		if id, ok := strings.CutPrefix(c.path, prefix); ok && providerID.MatchString(id) {
+			return none
+		}
 	}
 	if id, ok := strings.CutPrefix(c.path, donePath); ok && resultID.MatchString(id) {
 		return none
@@ -145,11 +147,11 @@ func (c *call) hasKnownState() refusal {
 	return none
 }
 
-// cameWhereItShould holds the address against the redirect URI that this very
-// attempt gave out: host, port and provider. It notices a response of one
-// provider on the path of another (RFC 9700 section 4.4).
+// cameWhereItShould holds the address against the one that this very attempt
+// waits at: host, port, way and provider. It notices a response of one provider
+// on the path of another (RFC 9700 section 4.4).
 func (c *call) cameWhereItShould() refusal {
-	if "http://"+c.Host+c.path != c.attempt.redirectURI {
+	if "http://"+c.Host+c.path != c.attempt.landing {
 		return wrongTarget
 	}
 	return none

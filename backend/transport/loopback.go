@@ -85,10 +85,10 @@ type digest [sha256.Size]byte
 
 // attempt is one authorization in progress, or its result.
 type attempt struct {
-	provider    string
-	redirectURI string
-	named       bool // the redirect URI says localhost
-	on          *listener
+	provider string
+	landing  string // the address, without its query, at which the response has to arrive
+	named    bool   // that address says localhost
+	on       *listener
 
 	progress atomic.Int32
 	response chan oauth.AuthorizationResponse // buffered; filled once, on hand-over
@@ -130,6 +130,33 @@ func NewLoopback(opts LoopbackOptions) *Loopback {
 // ctx ended is returned even so. When it fails before show nothing was started
 // and nothing listens.
 func (l *Loopback) Authorize(ctx context.Context, req oauth.AuthorizationRequest, show func(oauth.Prompt)) (oauth.Reply, error) {
+	return l.authorize(ctx, req, directly{req.Redirect.Localhost, req.ProviderID}, show)
+}
+
+// A way is how a response gets from the provider to a listener here.
+type way interface {
+	// landing is the address, without its query, that the browser opens in the end.
+	landing(on *listener) string
+	// redirectURI is what the provider is told.
+	redirectURI(on *listener) string
+	// state returns the state that finds its way back, made of a random one.
+	state(on *listener, random oauth.Secret) oauth.Secret
+}
+
+// directly: the provider sends the browser here.
+type directly struct {
+	localhost bool
+	provider  string
+}
+
+func (d directly) landing(on *listener) string {
+	return "http://" + on.name(d.localhost) + callbackPath + d.provider
+}
+func (d directly) redirectURI(on *listener) string                     { return d.landing(on) }
+func (d directly) state(_ *listener, random oauth.Secret) oauth.Secret { return random }
+
+// authorize is Authorize by any way.
+func (l *Loopback) authorize(ctx context.Context, req oauth.AuthorizationRequest, by way, show func(oauth.Prompt)) (oauth.Reply, error) {
 	if ctx.Err() != nil {
 		return oauth.Reply{}, endOf(ctx)
 	}
@@ -140,16 +167,18 @@ func (l *Loopback) Authorize(ctx context.Context, req oauth.AuthorizationRequest
 	if err != nil {
 		return oauth.Reply{}, err
 	}
+	req.State = by.state(on, req.State)
+	redirectURI := by.redirectURI(on)
 	a := &attempt{
-		provider:    req.ProviderID,
-		redirectURI: "http://" + on.name(req.Redirect.Localhost) + callbackPath + req.ProviderID,
-		named:       req.Redirect.Localhost,
-		on:          on,
-		response:    make(chan oauth.AuthorizationResponse, 1),
-		told:        make(chan struct{}),
-		state:       sha256.Sum256([]byte(req.State.Reveal())),
+		provider: req.ProviderID,
+		landing:  by.landing(on),
+		named:    req.Redirect.Localhost,
+		on:       on,
+		response: make(chan oauth.AuthorizationResponse, 1),
+		told:     make(chan struct{}),
+		state:    sha256.Sum256([]byte(req.State.Reveal())),
 	}
-	authURL, err := oauth.AuthorizationURL(req, a.redirectURI)
+	authURL, err := oauth.AuthorizationURL(req, redirectURI)
 	if err == nil {
 		err = l.record(a)
 	}
@@ -166,7 +195,7 @@ func (l *Loopback) Authorize(ctx context.Context, req oauth.AuthorizationRequest
 			l.drop(a)
 		}
 	}()
-	show(oauth.Prompt{URL: authURL, RedirectURI: a.redirectURI})
+	show(oauth.Prompt{URL: authURL, RedirectURI: redirectURI})
 
 	select {
 	case r := <-a.response:

@@ -302,9 +302,10 @@ type Check struct {
 
 // Settings are what the user can change.
 type Settings struct {
-	CallbackPort  int   `json:"callback_port" minimum:"1024" maximum:"65535"`
-	Notifications bool  `json:"notifications"`
-	Activity      *bool `json:"activity,omitempty" doc:"Record what happens to grants and which programs read tokens; absent in a change: as it is"`
+	CallbackPort  int     `json:"callback_port" minimum:"1024" maximum:"65535"`
+	Notifications bool    `json:"notifications"`
+	Activity      *bool   `json:"activity,omitempty" doc:"Record what happens to grants and which programs read tokens; absent in a change: as it is"`
+	Gateway       *string `json:"gateway,omitempty" maxLength:"300" doc:"Address of the gateway, empty when there is none; absent in a change: as it is. POST /v1/gateway tests it first"`
 }
 
 // Open shows the window.

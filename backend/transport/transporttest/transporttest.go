@@ -5,6 +5,7 @@ package transporttest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"runtime"
 	"strings"
@@ -115,9 +116,17 @@ func start(ctx context.Context, tr Transport, req oauth.AuthorizationRequest) (A
 		})
 		ended <- End{r, err}
 	}()
-	a := Attempt{Prompts: prompts, State: req.State.Reveal(), Ended: ended}
+	a := Attempt{Prompts: prompts, Ended: ended}
 	select {
 	case a.Prompt = <-shown:
+		// The state may say which way it goes, before what nobody can guess.
+		u, err := url.Parse(a.Prompt.URL)
+		if err == nil {
+			a.State = u.Query().Get("state")
+		}
+		if !strings.HasSuffix(a.State, req.State.Reveal()) {
+			return a, fmt.Errorf("the state is not in the prompt: %v", err)
+		}
 		return a, nil
 	case e := <-ended:
 		return a, e.Err

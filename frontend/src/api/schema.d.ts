@@ -209,6 +209,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Write everything into one sealed file, to move to another computer */
+        post: operations["exportAll"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/gateway": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Test a gateway, and use it from now on */
+        post: operations["addGateway"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/gateway/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a test callback through the gateway */
+        post: operations["checkGateway"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/gateway/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Use no gateway from now on */
+        post: operations["removeGateway"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/health": {
         parameters: {
             query?: never;
@@ -220,6 +288,23 @@ export interface paths {
         get: operations["health"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take what exportAll wrote */
+        post: operations["importAll"];
         delete?: never;
         options?: never;
         head?: never;
@@ -778,6 +863,30 @@ export interface components {
              */
             until?: string;
         };
+        Export: {
+            /** @description Forget the connections here, without revoking them, once the file is safe */
+            move?: boolean;
+            passphrase: string;
+            /** @description Absolute path of a file that is not there yet */
+            path: string;
+        };
+        Exported: {
+            /** Format: int64 */
+            apps: number;
+            connections: components["schemas"]["Moved"][];
+            /** @description In the file, and could not be deleted here */
+            kept?: components["schemas"]["Moved"][];
+            /** @description The connections are forgotten here */
+            moved: boolean;
+            path: string;
+            /**
+             * Format: int64
+             * @description Of the user's own
+             */
+            providers: number;
+            /** @description Can live on one computer only: each use ends their refresh token */
+            rotating?: components["schemas"]["Moved"][];
+        };
         Forecast: {
             /** Format: date-time */
             at: string;
@@ -790,6 +899,20 @@ export interface components {
             /** @description Connect with these to fix it */
             scopes?: string[];
         };
+        Gateway: {
+            /**
+             * Format: int64
+             * @description How long the test callback took, in milliseconds
+             */
+            came_home_ms: number;
+            /** @description What to register with providers that accept https only; {provider} stands for the provider's id */
+            redirect_uri: string;
+            url: string;
+        };
+        GatewayAdd: {
+            /** @description https://host, maybe with a port */
+            url: string;
+        };
         Health: {
             ok: boolean;
             /** Format: int64 */
@@ -797,6 +920,26 @@ export interface components {
             /** @enum {string} */
             program: "desktop" | "headless";
             version: string;
+        };
+        Import: {
+            passphrase: string;
+            /** @description Absolute path */
+            path: string;
+            /** @description Take what is in the file also where the same is there already */
+            replace?: boolean;
+        };
+        Imported: {
+            /** Format: int64 */
+            apps: number;
+            connections: components["schemas"]["Moved"][];
+            /** Format: int64 */
+            providers: number;
+            skipped?: components["schemas"]["Skipped"][];
+        };
+        Moved: {
+            account?: string;
+            id: string;
+            provider: string;
         };
         Open: {
             /** @description Where to, such as connect/github; default: where it was */
@@ -1001,7 +1144,18 @@ export interface components {
             activity?: boolean;
             /** Format: int64 */
             callback_port: number;
+            /** @description Address of the gateway, empty when there is none; absent in a change: as it is. POST /v1/gateway tests it first */
+            gateway?: string;
             notifications: boolean;
+        };
+        Skipped: {
+            /** @enum {string} */
+            kind: "connection" | "app" | "provider";
+            /** @description Account, client id or name */
+            name?: string;
+            provider: string;
+            /** @description Why, in a sentence */
+            says: string;
         };
         StreamAnswer: {
             /** @description The token was refused and has been renewed: send the request once more, with again */
@@ -1488,6 +1642,130 @@ export interface operations {
             };
         };
     };
+    exportAll: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Export"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exported"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    addGateway: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GatewayAdd"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Gateway"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    checkGateway: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Gateway"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    removeGateway: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     health: {
         parameters: {
             query?: never;
@@ -1504,6 +1782,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    importAll: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Import"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Imported"];
                 };
             };
             /** @description Error */

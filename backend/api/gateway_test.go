@@ -1,0 +1,49 @@
+package api_test
+
+import (
+	"testing"
+
+	"keyturn/backend/api"
+	"keyturn/backend/api/wire"
+)
+
+func TestAGatewayIsKeptOnceATestCallbackCameHome(t *testing.T) {
+	w := newWorld(t, setup{})
+	refused := func(path string, body any, want string) {
+		t.Helper()
+		if _, problem := w.call(t, api.Local, "POST", path, body, nil); problem.Code != want {
+			t.Errorf("%s: %+v, want %s", path, problem, want)
+		}
+	}
+	kept := func() string {
+		t.Helper()
+		var s wire.Settings
+		w.call(t, api.Local, "GET", "/v1/settings", nil, &s)
+		if s.Gateway == nil {
+			return ""
+		}
+		return *s.Gateway
+	}
+	refused("/v1/gateway/check", nil, "not_found")
+	refused("/v1/gateway", wire.GatewayAdd{URL: "https://elsewhere.example"}, "gateway_unreachable")
+	if got := kept(); got != "" {
+		t.Errorf("kept %q, which did not answer", got)
+	}
+	var out wire.Gateway
+	for _, path := range []string{"/v1/gateway", "/v1/gateway/check"} {
+		var body any
+		if path == "/v1/gateway" {
+			body = wire.GatewayAdd{URL: "https://gateway.example"}
+		}
+		if status, problem := w.call(t, api.Window, "POST", path, body, &out); status != 200 || out.CameHomeMS != 41 {
+			t.Errorf("%s: %d %+v %+v", path, status, out, problem)
+		}
+	}
+	if got := kept(); got != "https://gateway.example" {
+		t.Errorf("kept %q", got)
+	}
+	w.call(t, api.Local, "POST", "/v1/gateway/remove", nil, &wire.Done{})
+	if got := kept(); got != "" {
+		t.Errorf("%q is still there", got)
+	}
+}

@@ -1,0 +1,26 @@
+package client
+
+import (
+	"context"
+
+	"keyturn/backend/api/wire"
+)
+
+// AddGateway tests a gateway and has Keyturn use it from now on.
+func (c *Client) AddGateway(ctx context.Context, url string) (wire.Gateway, error) {
+	var out wire.Gateway
+	err := c.post(ctx, "/v1/gateway", wire.GatewayAdd{URL: url}, &out)
+	return out, err
+}
+
+// CheckGateway sends a test callback through the gateway that is set up.
+func (c *Client) CheckGateway(ctx context.Context) (wire.Gateway, error) {
+	var out wire.Gateway
+	err := c.post(ctx, "/v1/gateway/check", nil, &out)
+	return out, err
+}
+
+// RemoveGateway has Keyturn use no gateway from now on.
+func (c *Client) RemoveGateway(ctx context.Context) error {
+	return c.post(ctx, "/v1/gateway/remove", nil, &wire.Done{})
+}
