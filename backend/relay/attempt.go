@@ -28,7 +28,7 @@ type Attempt struct {
 	flow     flow
 	key      hpke.PrivateKey
 
-	held     chan struct{}                     // closed once a response waits for its code
+	held     chan struct{}                    // closed once a response waits for its code
 	response chan oauth.AuthorizationResponse // of one; filled once
 
 	mu      sync.Mutex
