@@ -41,6 +41,7 @@ type link interface {
 // Status is what a Client knows of its connection and of what came over it.
 type Status struct {
 	Connected bool
+	Rejected  bool          // the last try ended with ErrNotEnrolled
 	Since     time.Time     // when Connected changed last
 	LastError string        // of the last try or connection; for the log and doctor
 	Skew      time.Duration // how far the gateway's clock is ahead, from its last message; 0 before the first
@@ -91,11 +92,11 @@ func (c *Client) Run(ctx context.Context) {
 func (c *Client) hold(ctx context.Context, url string) (held time.Duration, err error) {
 	l, err := c.dial(ctx, url, c.receive)
 	if err != nil {
-		c.setConnected(false, err.Error())
+		c.setConnected(false, err)
 		return 0, err
 	}
 	start := time.Now()
-	c.setConnected(true, "")
+	c.setConnected(true, nil)
 	c.log.Info("relay connected")
 	select {
 	case <-l.Gone():
@@ -104,7 +105,7 @@ func (c *Client) hold(ctx context.Context, url string) (held time.Duration, err 
 		err = ctx.Err()
 	}
 	l.Close()
-	c.setConnected(false, err.Error())
+	c.setConnected(false, err)
 	return time.Since(start), err
 }
 
@@ -135,7 +136,7 @@ func (c *Client) pause(ctx context.Context, d time.Duration) {
 
 // Ready returns nil once the Client is connected. A pause before the next try
 // is cut short: a person who starts an attempt does not wait minutes. When ctx
-// ends first the error is a *fault.Error.
+// ends first the error is a *fault.Error, and wraps ErrNotEnrolled if that is why.
 func (c *Client) Ready(ctx context.Context) error {
 	for {
 		c.mu.Lock()
@@ -151,6 +152,9 @@ func (c *Client) Ready(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
+			if c.Status().Rejected {
+				return fault.Wrap(ErrNotEnrolled, fault.Forbidden, "The gateway does not accept this Keyturn any more. Ask its owner for a new enrolment.")
+			}
 			return fault.Wrap(ctx.Err(), fault.Unreachable, "The gateway cannot be reached from here. Check its address and this machine's network, or use a device code or paste instead.")
 		}
 	}
@@ -163,11 +167,12 @@ func (c *Client) Status() Status {
 	return c.status
 }
 
-func (c *Client) setConnected(connected bool, lastError string) {
+func (c *Client) setConnected(connected bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if lastError != "" {
-		c.status.LastError = lastError
+	c.status.Rejected = errors.Is(err, ErrNotEnrolled)
+	if err != nil {
+		c.status.LastError = err.Error()
 	}
 	if c.status.Connected != connected {
 		c.status.Connected, c.status.Since = connected, time.Now()

@@ -78,7 +78,10 @@ func (c *Client) dialNATS(ctx context.Context, address string, receive func([]by
 		}
 	}))
 	conn, err := nats.Connect(u.String(), options...)
-	if err != nil {
+	switch {
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAuthExpired):
+		return nil, ErrNotEnrolled
+	case err != nil:
 		return nil, fmt.Errorf("relay: %w", err)
 	}
 	l := natsLink{conn: conn, gone: gone}

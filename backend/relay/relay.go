@@ -90,6 +90,9 @@ var (
 	ErrClock = errors.New("relay: the clocks of gateway and app differ too much")
 )
 
+// ErrNotEnrolled: the gateway does not accept this enrolment, or not any more.
+var ErrNotEnrolled = errors.New("relay: the gateway does not accept this enrolment")
+
 // What Confirm can say besides nil, inside a *fault.Error.
 var (
 	// ErrNothingHeld: no response has come yet.
