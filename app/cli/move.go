@@ -48,6 +48,9 @@ is used, so that a connection can live on one computer only.`,
 		if err != nil {
 			return answer{}, err
 		}
+		if len(out.Rotating) > 0 && !out.Moved {
+			fmt.Fprintln(k.err, "Can be used on one computer only: "+names(out.Rotating)+". The second to renew one loses it: export with --move, or leave them unused here.")
+		}
 		return answer{struct {
 			outcome
 			wire.Exported
@@ -63,8 +66,6 @@ func sayExported(w io.Writer, out wire.Exported) error {
 		lines = append(lines, "The connections are forgotten here, and not revoked: the file is now the only place they are in.")
 	case out.Moved:
 		lines = append(lines, "Could not be forgotten here: "+names(out.Kept)+". Do not import them elsewhere while they are in use here.")
-	case len(out.Rotating) > 0:
-		lines = append(lines, "Can be used on one computer only: "+names(out.Rotating)+". The second to renew one loses it: export with --move, or leave them unused here.")
 	}
 	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
 	return err

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
-	"syscall"
 	"testing"
 
 	"filippo.io/age"
@@ -154,13 +153,6 @@ func TestAFileIsNewPrivateAndWhole(t *testing.T) {
 	refused(t, err, fault.NotFound)
 	_, err = bundle.Read(dir)
 	refused(t, err, fault.BadRequest)
-	pipe := filepath.Join(dir, "pipe")
-	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	_, err = bundle.Read(pipe)
-	refused(t, err, fault.BadRequest)
-	refused(t, bundle.Write("/dev/full", []byte("x")), fault.Conflict)
 }
 
 // Whatever is inside, opening ends with contents or with one of three reasons.

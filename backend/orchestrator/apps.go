@@ -97,15 +97,21 @@ func (o *Orchestrator) UpsertApp(ctx context.Context, providerID, clientID strin
 		return App{}, err
 	}
 	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.putAppLocked(a)
+	return a, nil
+}
+
+// putAppLocked shows a saved app, and tries again the connections that the
+// provider refused because of it. Callers hold mu.
+func (o *Orchestrator) putAppLocked(a App) {
 	o.apps[a.ID] = a
-	for _, c := range o.byProvider[p.ID] {
-		if c.rec.ClientID == clientID && c.rec.Reason == fault.ClientRefused {
+	for _, c := range o.byProvider[a.Provider] {
+		if c.rec.ClientID == a.Client.ID && c.rec.Reason == fault.ClientRefused {
 			o.goLocked(func() { o.change(c, mend) })
 		}
 	}
 	o.ringLocked()
-	o.mu.Unlock()
-	return a, nil
 }
 
 // validClientID reports whether s is a client_id (RFC 6749 appendix A.1)

@@ -9,6 +9,7 @@ import (
 
 	"keyturn/backend/activity"
 	"keyturn/backend/fault"
+	"keyturn/backend/oauth"
 	"keyturn/backend/provider"
 )
 
@@ -115,15 +116,18 @@ func (o *Orchestrator) forgetAll(ctx context.Context, all []*connection) (kept [
 		v := o.view(c)
 		c.gone = true
 		o.removeLocked(c)
-		o.leaving[c.rec.ID] = c
+		o.leaving[v.ID] = c
 		o.mu.Unlock()
-		if err := o.store.DeleteConnection(ctx, c.rec.ID); err != nil {
-			o.log.Error("moved connection not deleted", "connection", c.rec.ID, "error", err.Error())
+		if err := o.store.DeleteConnection(ctx, v.ID); err != nil {
+			o.log.Error("moved connection not deleted", "connection", v.ID, "error", err.Error())
 			o.putBack(c)
 			kept = append(kept, v)
 			continue
 		}
 		o.left(c)
+		o.mu.Lock()
+		c.rec.Token = oauth.Token{} // it is in the file, and nowhere else
+		o.mu.Unlock()
 		c.release()
 	}
 	o.mu.Lock()
@@ -149,8 +153,8 @@ type Skipped struct {
 }
 
 // Import adds what a file holds. What is there already stays, and is listed,
-// unless replace. A failure leaves what was added before; the same import
-// again goes on from there.
+// unless replace. A failure leaves what was added before, and says so; the same
+// import again goes on from there.
 func (o *Orchestrator) Import(ctx context.Context, c Contents, replace bool) (Imported, error) {
 	var out Imported
 	if err := o.open(ctx); err != nil {
@@ -163,6 +167,9 @@ func (o *Orchestrator) Import(ctx context.Context, c Contents, replace bool) (Im
 		return out, err
 	}
 	defer leave(o.lane)
+	if err := o.storeError(); err != nil { // locked while we waited
+		return out, err
+	}
 	ctx = context.WithoutCancel(ctx)
 	defer func() {
 		if len(out.Connections)+out.Apps+out.Providers > 0 {
@@ -174,20 +181,30 @@ func (o *Orchestrator) Import(ctx context.Context, c Contents, replace bool) (Im
 	}()
 	for _, p := range c.Providers {
 		if err := o.importProvider(ctx, p, replace, &out); err != nil {
-			return out, err
+			return out, out.until(err)
 		}
 	}
 	for _, a := range c.Apps {
 		if err := o.importApp(ctx, a, replace, &out); err != nil {
-			return out, err
+			return out, out.until(err)
 		}
 	}
 	for _, r := range c.Connections {
 		if err := o.importConnection(ctx, r, replace, &out); err != nil {
-			return out, err
+			return out, out.until(err)
 		}
 	}
 	return out, nil
+}
+
+// until adds to the failure that ended an import what was taken before it.
+func (i Imported) until(err error) error {
+	n := len(i.Connections) + i.Apps + i.Providers
+	if n == 0 {
+		return err
+	}
+	return fault.Wrap(err, fault.CodeOf(err), "%s Taken before that: connections %d, OAuth apps %d, providers %d. The same import again goes on from there.",
+		fault.MessageOf(err), len(i.Connections), i.Apps, i.Providers)
 }
 
 // importable refuses what Keyturn cannot have written, before anything is
@@ -268,7 +285,7 @@ func (o *Orchestrator) importApp(ctx context.Context, a App, replace bool, out *
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.apps[a.ID] = a
+	o.putAppLocked(a)
 	out.Apps++
 	return nil
 }
@@ -315,6 +332,10 @@ func (o *Orchestrator) importConnection(ctx context.Context, r Record, replace b
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if c.gone { // the disconnect that waits revokes what was in the file
+		out.Skipped = append(out.Skipped, Skipped{"connection", r.Provider, r.Account.Label, "It was disconnected meanwhile."})
+		return nil
+	}
 	c.failures, c.refusals, c.nextTry = 0, 0, time.Time{}
 	o.spareLocked(&r)
 	out.Connections = append(out.Connections, o.view(c))

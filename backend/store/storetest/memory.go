@@ -26,6 +26,7 @@ type Memory struct {
 	failLoads   error
 	failChecks  error
 	failSaves   error
+	spared      int // saves that still succeed before failSaves counts
 	failDeletes error
 	saves       int
 }
@@ -51,7 +52,12 @@ func (m *Memory) FailChecks(err error) { m.set(func() { m.failChecks = err }) }
 
 // FailSaves makes every save fail with err, and Check report it, as a full
 // disk does; nil ends it.
-func (m *Memory) FailSaves(err error) { m.set(func() { m.failSaves = err }) }
+func (m *Memory) FailSaves(err error) { m.FailSavesAfter(0, err) }
+
+// FailSavesAfter is FailSaves once n more saves have succeeded.
+func (m *Memory) FailSavesAfter(n int, err error) {
+	m.set(func() { m.spared, m.failSaves = n, err })
+}
 
 // FailDeletes makes every delete fail with err; nil ends it.
 func (m *Memory) FailDeletes(err error) { m.set(func() { m.failDeletes = err }) }
@@ -103,7 +109,9 @@ func (m *Memory) change(ctx context.Context, fail *error, do func()) error {
 		if m.failLoads != nil {
 			return m.failLoads
 		}
-		if *fail != nil {
+		if fail == &m.failSaves && m.spared > 0 {
+			m.spared--
+		} else if *fail != nil {
 			return *fail
 		}
 		do()
