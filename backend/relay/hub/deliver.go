@@ -107,7 +107,7 @@ func (h *Hub) ask(ctx context.Context, route relay.Route, d relay.Delivery) erro
 	defer cancel()
 	reply, err := h.conn.RequestWithContext(ctx, relay.Subject(route.App), frame)
 	switch {
-	case errors.Is(err, nats.ErrNoResponders):
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrConnectionClosed): // the latter: this hub is closing
 		return relay.ErrUnreachable
 	case err != nil:
 		return errTryAgain
