@@ -48,9 +48,7 @@ is used, so that a connection can live on one computer only.`,
 		if err != nil {
 			return answer{}, err
 		}
-		if len(out.Rotating) > 0 && !out.Moved {
-			fmt.Fprintln(k.err, "Can be used on one computer only: "+names(out.Rotating)+". The second to renew one loses it: export with --move, or leave them unused here.")
-		}
+		k.warnExported(out)
 		return answer{struct {
 			outcome
 			wire.Exported
@@ -58,14 +56,21 @@ is used, so that a connection can live on one computer only.`,
 	})
 }
 
+// warnExported says what can still cost a grant.
+func (k *command) warnExported(out wire.Exported) {
+	switch {
+	case len(out.Kept) > 0:
+		k.note("Could not be forgotten here: %s. Do not import them elsewhere while they are in use here.", names(out.Kept))
+	case !out.Moved && len(out.Rotating) > 0:
+		k.note("Can be used on one computer only: %s. The second to renew one loses it: export with --move, or leave them unused here.", names(out.Rotating))
+	}
+}
+
 func sayExported(w io.Writer, out wire.Exported) error {
 	lines := []string{fmt.Sprintf("Exported to %s: %s, %s, %s.", text.Clean(out.Path, 400),
 		count(len(out.Connections), "connection"), count(out.Apps, "OAuth app"), count(out.Providers, "provider of your own"))}
-	switch {
-	case out.Moved && len(out.Kept) == 0:
+	if out.Moved && len(out.Kept) == 0 {
 		lines = append(lines, "The connections are forgotten here, and not revoked: the file is now the only place they are in.")
-	case out.Moved:
-		lines = append(lines, "Could not be forgotten here: "+names(out.Kept)+". Do not import them elsewhere while they are in use here.")
 	}
 	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
 	return err

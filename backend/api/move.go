@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 
+	"keyturn/backend/activity"
 	"keyturn/backend/api/wire"
 	"keyturn/backend/bundle"
 	"keyturn/backend/orchestrator"
@@ -28,8 +29,9 @@ func (s *Server) exportAll(ctx context.Context, in *with[wire.Export]) (wire.Exp
 	if err != nil {
 		return wire.Exported{}, err
 	}
+	s.record(ctx, activity.Exported, orchestrator.TokenQuery{}, "", nil)
 	return wire.Exported{
-		Path: in.Body.Path, Connections: orEmptyMoved(moved(came.Connections)), Apps: came.Apps, Providers: came.Providers,
+		Path: in.Body.Path, Connections: moved(came.Connections), Apps: came.Apps, Providers: came.Providers,
 		Moved: in.Body.Move, Rotating: moved(came.Rotating), Kept: moved(came.Kept),
 	}, nil
 }
@@ -49,26 +51,23 @@ func (s *Server) importAll(ctx context.Context, in *with[wire.Import]) (wire.Imp
 		return wire.Imported{}, err
 	}
 	came, err := s.o.Import(ctx, contents, in.Body.Replace)
+	if came.Any() { // also when an error came after that: the problem says both
+		s.record(ctx, activity.Imported, orchestrator.TokenQuery{}, "", nil)
+	}
 	if err != nil {
 		return wire.Imported{}, err
 	}
-	out := wire.Imported{Connections: orEmptyMoved(moved(came.Connections)), Apps: came.Apps, Providers: came.Providers}
+	out := wire.Imported{Connections: moved(came.Connections), Apps: came.Apps, Providers: came.Providers}
 	for _, skipped := range came.Skipped {
 		out.Skipped = append(out.Skipped, wire.Skipped(skipped))
 	}
 	return out, nil
 }
 
-func moved(all []orchestrator.Connection) (out []wire.Moved) {
+func moved(all []orchestrator.Connection) []wire.Moved {
+	out := make([]wire.Moved, 0, len(all)) // never null in the answer
 	for _, c := range all {
 		out = append(out, wire.Moved{ID: c.ID, Provider: c.Provider, Account: c.Account})
 	}
 	return out
-}
-
-func orEmptyMoved(m []wire.Moved) []wire.Moved {
-	if m == nil {
-		return []wire.Moved{}
-	}
-	return m
 }

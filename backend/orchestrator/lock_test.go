@@ -19,36 +19,42 @@ import (
 func onDisk(t *testing.T, opts demo.Options, test func(*testing.T, *world)) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		s, err := store.Open(t.Context(), store.Options{Dir: filepath.Join(dir, "data"), KeyFile: filepath.Join(dir, "key")})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer s.Close()
-		catalogue, err := provider.Builtin()
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := &world{t: t, as: demo.New(opts), browser: &browser{waiting: map[string]*tab{}}}
-		w.Orchestrator = orchestrator.New(orchestrator.Options{
-			Store:      s,
-			Catalogue:  catalogue,
-			Transports: map[string]orchestrator.Transport{"loopback": w.browser},
-			HTTP:       oauth.NewHTTP(oauth.HTTPOptions{Transport: w.as}),
-		})
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			_ = w.Run(ctx)
-		}()
-		w.stop = func() {
-			cancel()
-			<-ended
-		}
+		w := startOnDisk(t, demo.New(opts), dir)
 		defer w.stop()
-		<-w.Ready()
 		test(t, w)
 	})
+}
+
+// startOnDisk runs an orchestrator whose data and key file are in dir.
+func startOnDisk(t *testing.T, as *demo.Server, dir string) *world {
+	s, err := store.Open(t.Context(), store.Options{Dir: filepath.Join(dir, "data"), KeyFile: filepath.Join(dir, "key")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	catalogue, err := provider.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, as: as, browser: &browser{waiting: map[string]*tab{}}}
+	w.Orchestrator = orchestrator.New(orchestrator.Options{
+		Store:      s,
+		Catalogue:  catalogue,
+		Transports: map[string]orchestrator.Transport{"loopback": w.browser},
+		HTTP:       oauth.NewHTTP(oauth.HTTPOptions{Transport: w.as}),
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = w.Run(ctx)
+	}()
+	w.stop = func() {
+		cancel()
+		<-ended
+		s.Close()
+	}
+	<-w.Ready()
+	return w
 }
 
 func TestLockedNothingIsHandedOut(t *testing.T) {

@@ -3,11 +3,11 @@ package orchestrator
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
 
-	"keyturn/backend/activity"
 	"keyturn/backend/fault"
 	"keyturn/backend/oauth"
 	"keyturn/backend/provider"
@@ -63,14 +63,13 @@ func (o *Orchestrator) Export(ctx context.Context, move bool, keep func(Contents
 		}
 	}()
 
-	contents, out, there := o.contents(all)
-	if o.storeError() != nil {
-		return Exported{}, o.storeError()
+	if err := o.storeError(); err != nil { // locked while we waited
+		return Exported{}, err
 	}
+	contents, out, there := o.contents(all)
 	if err := keep(contents); err != nil {
 		return Exported{}, err
 	}
-	o.activity.Add(activity.Event{At: o.now(), Kind: activity.Exported})
 	if move {
 		out.Kept = o.forgetAll(context.WithoutCancel(ctx), there)
 	}
@@ -124,9 +123,9 @@ func (o *Orchestrator) forgetAll(ctx context.Context, all []*connection) (kept [
 			kept = append(kept, v)
 			continue
 		}
-		o.left(c)
 		o.mu.Lock()
-		c.rec.Token = oauth.Token{} // it is in the file, and nowhere else
+		delete(o.leaving, v.ID)
+		c.rec.Token = oauth.Token{}
 		o.mu.Unlock()
 		c.release()
 	}
@@ -152,8 +151,11 @@ type Skipped struct {
 	Says     string // why
 }
 
+// Any reports whether something was taken.
+func (i *Imported) Any() bool { return len(i.Connections)+i.Apps+i.Providers > 0 }
+
 // Import adds what a file holds. What is there already stays, and is listed,
-// unless replace. A failure leaves what was added before, and says so; the same
+// unless replace. A failure leaves what was added before and says so; the same
 // import again goes on from there.
 func (o *Orchestrator) Import(ctx context.Context, c Contents, replace bool) (Imported, error) {
 	var out Imported
@@ -170,41 +172,46 @@ func (o *Orchestrator) Import(ctx context.Context, c Contents, replace bool) (Im
 	if err := o.storeError(); err != nil { // locked while we waited
 		return out, err
 	}
-	ctx = context.WithoutCancel(ctx)
-	defer func() {
-		if len(out.Connections)+out.Apps+out.Providers > 0 {
-			o.activity.Add(activity.Event{At: o.now(), Kind: activity.Imported})
-		}
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		o.ringLocked()
-	}()
+	err := o.importAll(context.WithoutCancel(ctx), c, replace, &out)
+	o.mu.Lock()
+	o.ringLocked()
+	o.mu.Unlock()
+	return out, out.until(err)
+}
+
+func (o *Orchestrator) importAll(ctx context.Context, c Contents, replace bool, out *Imported) error {
 	for _, p := range c.Providers {
-		if err := o.importProvider(ctx, p, replace, &out); err != nil {
-			return out, out.until(err)
+		if err := o.importProvider(ctx, p, replace, out); err != nil {
+			return err
 		}
 	}
 	for _, a := range c.Apps {
-		if err := o.importApp(ctx, a, replace, &out); err != nil {
-			return out, out.until(err)
+		if err := o.importApp(ctx, a, replace, out); err != nil {
+			return err
 		}
 	}
 	for _, r := range c.Connections {
-		if err := o.importConnection(ctx, r, replace, &out); err != nil {
-			return out, out.until(err)
+		if err := o.importConnection(ctx, r, replace, out); err != nil {
+			return err
 		}
 	}
-	return out, nil
+	return nil
 }
 
 // until adds to the failure that ended an import what was taken before it.
-func (i Imported) until(err error) error {
-	n := len(i.Connections) + i.Apps + i.Providers
-	if n == 0 {
+func (i *Imported) until(err error) error {
+	if err == nil || !i.Any() {
 		return err
 	}
-	return fault.Wrap(err, fault.CodeOf(err), "%s Taken before that: connections %d, OAuth apps %d, providers %d. The same import again goes on from there.",
-		fault.MessageOf(err), len(i.Connections), i.Apps, i.Providers)
+	return fault.Wrap(err, fault.CodeOf(err), "%s Taken before that: %s, %s, %s. The same import again goes on from there.", fault.MessageOf(err),
+		count(len(i.Connections), "connection"), count(i.Apps, "OAuth app"), count(i.Providers, "provider"))
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // importable refuses what Keyturn cannot have written, before anything is
@@ -272,7 +279,7 @@ func (o *Orchestrator) importApp(ctx context.Context, a App, replace bool, out *
 			a.ID, taken = known.ID, true
 		}
 	}
-	if other, used := o.apps[a.ID]; !taken && (used && other.ID != "" || !o.plainLocked("app", a.ID, "app_")) {
+	if _, used := o.apps[a.ID]; !taken && (used || !o.plainLocked("app", a.ID, "app_")) {
 		a.ID = newID("app_")
 	}
 	o.mu.Unlock()
@@ -298,32 +305,31 @@ func (o *Orchestrator) plainLocked(kind, id, prefix string) bool {
 }
 
 func (o *Orchestrator) importConnection(ctx context.Context, r Record, replace bool, out *Imported) error {
+	skip := func(why string) {
+		out.Skipped = append(out.Skipped, Skipped{"connection", r.Provider, r.Account.Label, why})
+	}
 	c, err := o.sameGrant(ctx, r)
 	if err != nil {
 		return err
 	}
 	isNew := c == nil
-	if isNew {
+	switch {
+	case isNew:
 		c = &connection{lane: make(chan struct{}, 1), release: o.use(r.Provider)}
 		c.lane <- struct{}{}
+	case !replace:
+		leave(c.lane)
+		skip("It is there already.")
+		return nil
 	}
 	defer leave(c.lane)
 	o.mu.Lock()
-	was := c.rec
 	if isNew {
-		_, taken := o.connections[r.ID]
-		_, revoking := o.revoking[r.ID]
-		if taken || revoking || !o.plainLocked("connection", r.ID, "con_") {
-			r.ID = newID("con_")
-		}
+		r.ID = o.freeIDLocked(r.ID)
 	} else {
-		r.ID, r.Generation = was.ID, max(r.Generation, was.Generation)+1
+		r.ID, r.Generation = c.rec.ID, max(r.Generation, c.rec.Generation)+1
 	}
 	o.mu.Unlock()
-	if !isNew && !replace {
-		out.Skipped = append(out.Skipped, Skipped{"connection", r.Provider, r.Account.Label, "It is connected already."})
-		return nil
-	}
 	if err := o.settle(ctx, c, r, false); err != nil {
 		if isNew {
 			c.release()
@@ -332,14 +338,24 @@ func (o *Orchestrator) importConnection(ctx context.Context, r Record, replace b
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if c.gone { // the disconnect that waits revokes what was in the file
-		out.Skipped = append(out.Skipped, Skipped{"connection", r.Provider, r.Account.Label, "It was disconnected meanwhile."})
+	if c.gone { // it waits for the lane, and revokes what came
+		skip("It is being disconnected.")
 		return nil
 	}
 	c.failures, c.refusals, c.nextTry = 0, 0, time.Time{}
 	o.spareLocked(&r)
 	out.Connections = append(out.Connections, o.view(c))
 	return nil
+}
+
+// freeIDLocked returns id if a new connection can have it, else another.
+// Callers hold mu.
+func (o *Orchestrator) freeIDLocked(id string) string {
+	taken := o.connections[id] != nil || o.revoking[id] != nil || o.leaving[id] != nil
+	if taken || !o.plainLocked("connection", id, "con_") {
+		return newID("con_")
+	}
+	return id
 }
 
 // sameGrant returns the connection of the same provider, app and account, with
@@ -366,11 +382,14 @@ func (o *Orchestrator) sameGrant(ctx context.Context, r Record) (*connection, er
 			return nil, fault.New(fault.Conflict, "A refresh with %s is still in progress. Try again in a minute.", o.nameOf(r.Provider))
 		}
 		o.mu.Lock()
-		disconnected := found.gone
+		disconnected, err := found.gone, o.storeErr
 		o.mu.Unlock()
-		if !disconnected {
+		if err == nil && !disconnected {
 			return found, nil
 		}
 		leave(found.lane)
+		if err != nil {
+			return nil, err
+		}
 	}
 }
