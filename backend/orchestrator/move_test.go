@@ -409,15 +409,17 @@ func TestNothingMovesInOrOutOfWhatWasLockedMeanwhile(t *testing.T) {
 		c := w.connected("ada")
 		all, _ := w.exported(false)
 		all.Connections[0].Account = oauth.Account{ID: "demo-1906", Label: "grace"}
-		locked, ended := make(chan error, 1), make(chan error, 2)
+		locked, ended := make(chan error, 1), make(chan error, 3)
 		slowly := func(orchestrator.Contents) error {
 			go func() { locked <- w.Lock(context.Background()) }()
 			time.Sleep(time.Second)
-			// Both find the store open, and wait behind the lock.
-			go func() {
-				_, err := w.Import(context.Background(), all, false)
-				ended <- err
-			}()
+			// All find the store open, and wait behind the lock.
+			for _, c := range []orchestrator.Contents{all, {}} {
+				go func() {
+					_, err := w.Import(context.Background(), c, false)
+					ended <- err
+				}()
+			}
 			go func() {
 				_, err := w.Export(context.Background(), true, func(orchestrator.Contents) error {
 					t.Error("exported")
@@ -434,8 +436,9 @@ func TestNothingMovesInOrOutOfWhatWasLockedMeanwhile(t *testing.T) {
 		if err := <-locked; err != nil {
 			t.Fatal(err)
 		}
-		w.wantCode(<-ended, fault.StoreLocked)
-		w.wantCode(<-ended, fault.StoreLocked)
+		for range cap(ended) {
+			w.wantCode(<-ended, fault.StoreLocked)
+		}
 		if err := w.Unlock(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
