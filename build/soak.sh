@@ -7,11 +7,12 @@
 #   calls   a kill at every system call of a refresh, for each kind of server
 #   disk    disks that are full, read-only or failing, until they heal
 #   load    ten minutes of load, faults and disconnects under the race detector
+#   relay   a gateway of three replicas that loses one and a NATS node; 10,000 apps on one relay
 # For example: make soak PART="kills calls"; make soak PART=fuzz FUZZTIME=1m
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-known="fuzz race year kills calls disk load"
+known="fuzz race year kills calls disk load relay"
 parts=${PART:-$known}
 fuzztime=${FUZZTIME:-10m}
 count=${COUNT:-20}
@@ -27,6 +28,7 @@ for part in $parts; do
 	calls) echo "  calls   about 1 minute" ;;
 	disk) echo "  disk    about 1 minute" ;;
 	load) echo "  load    about 12 minutes" ;;
+	relay) echo "  relay   about 4 minutes" ;;
 	*) echo "There is no part $part. There are: $known" >&2; exit 2 ;;
 	esac
 done
@@ -55,5 +57,6 @@ for part in $parts; do
 	calls) programs '^TestKilledAtEverySystemCall' ;;
 	disk) programs '^(TestADisk|TestATokenThatCannotBeSaved|TestAKillBeforeAFailingDisk)' ;;
 	load) programs '^TestSoak$' ;;
+	relay) KEYTURN_SOAK=1 go test -count 1 -timeout 20m -v -run '^(TestNoCallbackIsLost|TestThousandsOfApps)' ./backend/relay/hub ;;
 	esac
 done

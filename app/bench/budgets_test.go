@@ -43,6 +43,7 @@ func TestBudgets(t *testing.T) {
 		{"B7", "memory", memory},
 		{"B8", "one connect", oneConnect},
 		{"B9", "a flood of bogus callbacks", inAFlood},
+		{"B10", "relayed callbacks", aRelayedCallback},
 	} {
 		// What could not be measured has a line, too.
 		lines := []line{{id: budget.id, what: budget.what, measured: "not measured", yardstick: "–", allowed: "–", broken: true}}

@@ -27,13 +27,14 @@ type team struct {
 	keys   *hub.Keys
 	config string
 	nodes  []*server.Server
-	ports  []node
+	ports  []address
 	hubs   []atomic.Pointer[hub.Hub]
 	front  *httptest.Server
 	logs   *record
 }
 
-type node struct{ client, websocket, route int }
+// address are the ports of a node.
+type address struct{ client, websocket, route int }
 
 // freePorts returns ports that were free a moment ago.
 func freePorts(t testing.TB, n int) []int {
@@ -60,7 +61,7 @@ func startTeam(t testing.TB, size int) *team {
 	ports := freePorts(t, 3*size)
 	tm := &team{keys: keys, config: config, nodes: make([]*server.Server, size), hubs: make([]atomic.Pointer[hub.Hub], size), logs: &record{}}
 	for i := range size {
-		tm.ports = append(tm.ports, node{ports[3*i], ports[3*i+1], ports[3*i+2]})
+		tm.ports = append(tm.ports, address{ports[3*i], ports[3*i+1], ports[3*i+2]})
 	}
 	for i := range size {
 		tm.startNode(t, i)

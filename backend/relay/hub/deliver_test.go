@@ -269,7 +269,7 @@ func TestARevokedAppIsThrownOut(t *testing.T) {
 		if _, err := g.Deliver(t.Context(), "github", callback(expect(t, renewed, "github"), "x")); !errors.Is(err, relay.ErrUnknown) {
 			t.Errorf("%v", err)
 		}
-		if _, err := raw(t, e, g.WebSocket()); err == nil {
+		if _, err := raw(t, e, g); err == nil {
 			t.Error("it connects")
 		}
 	})

@@ -2,6 +2,8 @@ package hub
 
 import (
 	"crypto/ed25519"
+	"io"
+	"net"
 	"testing"
 	"time"
 
@@ -34,9 +36,6 @@ func (h *Hub) Spy(t testing.TB) *nats.Conn {
 // SetPatience sets how long one try waits for its answer.
 func (h *Hub) SetPatience(d time.Duration) { h.patient = d }
 
-// WebSocket is the address of the NATS server inside.
-func (h *Hub) WebSocket() string { return h.server.address }
-
 // Codes is the secret that makes confirmation codes.
 func (k *Keys) Codes() []byte { return k.codes }
 
@@ -49,3 +48,8 @@ func (k *Keys) SignWith(other *Keys) *Keys {
 
 // SigningKey is what apps pin the public half of.
 func (h *Hub) SigningKey() ed25519.PrivateKey { return h.keys.signing }
+
+// Unframe is unframe, with what it answers on its own written to back.
+func Unframe(to io.Writer, from io.Reader, back net.Conn) error {
+	return unframe(to, from, &frames{to: back})
+}

@@ -1,14 +1,11 @@
 package hub
 
 import (
+	"bytes"
 	"context"
-	"crypto/tls"
-	"errors"
-	"fmt"
-	"math/rand/v2"
+	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,10 +13,11 @@ import (
 )
 
 const (
-	dialTimeout = 5 * time.Second
 	// chunk is what is copied at once. Most connections are silent, and each
 	// holds two of these.
 	chunk = 1 << 10
+	// stuck is how long an app may take to read a chunk.
+	stuck = 10 * time.Second
 )
 
 // Handler is where apps connect; the gateway puts it at a path of its own. It
@@ -27,42 +25,20 @@ const (
 // browser sent, and joins each to a NATS server, which asks the app who it is.
 func (h *Hub) Handler() http.Handler { return &h.apps }
 
-// backend is the WebSocket listener of a NATS server.
-type backend struct {
-	address string      // host:port
-	tls     *tls.Config // nil: none
-}
-
-func backends(urls []string) ([]backend, error) {
-	var to []backend
-	for _, text := range urls {
-		u, err := url.Parse(text)
-		if err != nil || u.Host == "" || u.Port() == "" || (u.Scheme != "ws" && u.Scheme != "wss") {
-			return nil, fmt.Errorf("relay hub: %q is not ws://HOST:PORT or wss://HOST:PORT", text)
-		}
-		b := backend{address: u.Host}
-		if u.Scheme == "wss" {
-			b.tls = &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
-		}
-		to = append(to, b)
-	}
-	if len(to) == 0 {
-		return nil, errors.New("relay hub: the cluster has no WebSocket addresses")
-	}
-	return to, nil
-}
-
-func (b backend) dial(ctx context.Context) (net.Conn, error) {
-	d := &net.Dialer{Timeout: dialTimeout}
-	if b.tls == nil {
-		return d.DialContext(ctx, "tcp", b.address)
-	}
-	return (&tls.Dialer{NetDialer: d, Config: b.tls}).DialContext(ctx, "tcp", b.address)
+// A backend is a NATS server, as the connection of an app sees it.
+type backend interface {
+	// open connects. key is the Sec-WebSocket-Key of the app's handshake.
+	open(ctx context.Context, key string) (net.Conn, error)
+	// begin is called once the app's connection is ours, before anything is copied.
+	begin(app net.Conn, key string) error
+	// up and down copy until either end closes.
+	up(nats net.Conn, app io.Reader, back *frames) error
+	down(app *frames, nats net.Conn) error
 }
 
 // pipes are the connections of apps, each joined to one of a NATS server.
 type pipes struct {
-	to                []backend
+	to                backend
 	most              int
 	total, turnedAway atomic.Uint64
 
@@ -74,7 +50,10 @@ type pipes struct {
 }
 
 // pipe joins two connections.
-type pipe struct{ app, nats net.Conn }
+type pipe struct {
+	app, nats net.Conn
+	early     []byte // what the HTTP server had read already
+}
 
 func (p *pipe) close() {
 	p.app.Close()
@@ -99,7 +78,7 @@ func (p *pipes) join(w http.ResponseWriter, r *http.Request) (status int, says s
 		return http.StatusMethodNotAllowed, "Keyturn connects here, by WebSocket."
 	case r.Header.Get("Origin") != "":
 		return http.StatusForbidden, "Keyturn connects here, and no browser."
-	case r.ProtoMajor != 1 || !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || len(r.Header.Get("Sec-WebSocket-Key")) != 24:
+	case r.ProtoMajor != 1 || !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || len(r.Header.Get("Sec-WebSocket-Key")) != 24 || r.Header.Get("Sec-WebSocket-Version") != "13":
 		w.Header().Set("Upgrade", "websocket")
 		return http.StatusUpgradeRequired, "Keyturn connects here, by WebSocket."
 	}
@@ -109,42 +88,26 @@ func (p *pipes) join(w http.ResponseWriter, r *http.Request) (status int, says s
 	}
 	var joined *pipe
 	defer func() { p.arrive(joined) }()
-	server, err := p.dial(r.Context())
+	key := r.Header.Get("Sec-WebSocket-Key")
+	server, err := p.to.open(r.Context(), key)
 	if err != nil {
 		w.Header().Set("Retry-After", "5")
 		return http.StatusBadGateway, "The relay has no server now."
 	}
-	// Only what the handshake needs goes on; what else the client or a proxy
-	// says is not for the server behind.
-	_, err = fmt.Fprintf(server, "GET / HTTP/1.1\r\nHost: relay\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n",
-		r.Header.Get("Sec-WebSocket-Key"))
-	if err != nil {
-		server.Close()
-		return http.StatusBadGateway, "The relay has no server now."
-	}
-	app, early, err := http.NewResponseController(w).Hijack()
+	app, read, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		server.Close()
 		return http.StatusInternalServerError, "The relay cannot take this connection over."
 	}
-	app.SetDeadline(time.Time{})
-	// What came with the handshake must not stay behind in the HTTP server.
-	if n := early.Reader.Buffered(); n > 0 {
-		b, _ := early.Reader.Peek(n)
-		server.Write(b)
+	_ = app.SetDeadline(time.Time{})
+	// What came with the handshake must not stay behind in the HTTP server, nor
+	// its buffers with us.
+	early, _ := read.Reader.Peek(read.Reader.Buffered())
+	joined = &pipe{app: app, nats: server, early: bytes.Clone(early)}
+	if p.to.begin(app, key) != nil {
+		joined.close() // and the copying sees it
 	}
-	joined = &pipe{app: app, nats: server}
 	return 0, ""
-}
-
-// dial tries the servers in random order.
-func (p *pipes) dial(ctx context.Context) (conn net.Conn, err error) {
-	for _, i := range rand.Perm(len(p.to)) {
-		if conn, err = p.to[i].dial(ctx); err == nil {
-			return conn, nil
-		}
-	}
-	return nil, err
 }
 
 // come reserves a place.
@@ -174,32 +137,34 @@ func (p *pipes) arrive(joined *pipe) {
 		p.open[joined] = struct{}{}
 		p.total.Add(1)
 		p.copying.Add(2)
-		go p.copy(joined, joined.nats, joined.app)
-		go p.copy(joined, joined.app, joined.nats)
+		go p.copy(joined)
 	}
 }
 
-// copy passes bytes on until either end closes, and then closes both. It is not
-// io.Copy, whose buffer is 32 KiB for each direction of each app.
-func (p *pipes) copy(of *pipe, to, from net.Conn) {
+// copy passes bytes on in both directions until either end closes, and then
+// closes both.
+func (p *pipes) copy(of *pipe) {
+	back := &frames{to: of.app}
+	go func() {
+		defer p.copying.Done()
+		_ = p.to.down(back, of.nats)
+		p.end(of)
+	}()
 	defer p.copying.Done()
-	b := make([]byte, chunk)
-	for {
-		n, err := from.Read(b)
-		if n > 0 {
-			to.SetWriteDeadline(time.Now().Add(10 * time.Second))
-			if _, err := to.Write(b[:n]); err != nil {
-				break
-			}
-		}
-		if err != nil {
-			break
-		}
+	var from io.Reader = of.app
+	if len(of.early) > 0 {
+		from = io.MultiReader(bytes.NewReader(of.early), of.app)
+		of.early = nil
 	}
+	_ = p.to.up(of.nats, from, back)
+	p.end(of)
+}
+
+func (p *pipes) end(of *pipe) {
 	of.close()
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	delete(p.open, of)
-	p.mu.Unlock()
 }
 
 func (p *pipes) connected() int {

@@ -18,8 +18,7 @@
 //     parameters that are no authorization response.
 //   - Nothing is logged that came with a callback.
 //
-// An app costs three descriptors in the embedded form: its own connection and
-// the two ends of the one to the NATS server.
+// An app costs one descriptor, and a second one where NATS is elsewhere.
 package hub
 
 import (
@@ -116,9 +115,9 @@ func NewHub(opts Options) (*Hub, error) {
 			return nil, err
 		}
 		options = append(options, nats.InProcessServer(h.server))
-		h.apps.to = []backend{{address: h.server.address}}
+		h.apps.to = inMemory{h.server}
 	} else {
-		if h.apps.to, err = backends(opts.Cluster.WebSockets); err != nil {
+		if h.apps.to, err = parseNodes(opts.Cluster.WebSockets); err != nil {
 			return nil, err
 		}
 		if len(opts.Cluster.Servers) == 0 {

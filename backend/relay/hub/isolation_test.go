@@ -36,15 +36,15 @@ func secrets(t testing.TB, e relay.Enrolment) (seed []byte, jwt string) {
 }
 
 // raw connects with an enrolment and no Client around it.
-func raw(t testing.TB, e relay.Enrolment, address string, options ...nats.Option) (*nats.Conn, error) {
+func raw(t testing.TB, e relay.Enrolment, g *gateway, options ...nats.Option) (*nats.Conn, error) {
 	t.Helper()
 	seed, jwt := secrets(t, e)
 	pair, err := nkeys.FromRawSeed(nkeys.PrefixByteUser, seed)
 	if err != nil {
 		t.Fatal(err)
 	}
-	options = append(options, nats.NoReconnect(), nats.UserJWT(func() (string, error) { return jwt, nil }, pair.Sign))
-	conn, err := nats.Connect("ws://"+address, options...)
+	options = append(options, nats.NoReconnect(), nats.Secure(g.tls), nats.UserJWT(func() (string, error) { return jwt, nil }, pair.Sign))
+	conn, err := nats.Connect(g.nats(), options...)
 	if err == nil {
 		t.Cleanup(conn.Close)
 	}
@@ -57,7 +57,7 @@ func TestAnAppMayDoNothingButAnswer(t *testing.T) {
 	c := g.run(t, victim)
 	a := expect(t, c, "github")
 	refused := make(chan error, 10)
-	evil, err := raw(t, g.enrol(t, "evil"), g.WebSocket(), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err }))
+	evil, err := raw(t, g.enrol(t, "evil"), g, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,14 +95,14 @@ func TestAnAppMayDoNothingButAnswer(t *testing.T) {
 func TestOnlyWhoIsEnrolledConnects(t *testing.T) {
 	g := startGateway(t, hub.Options{})
 	e := g.enrol(t, "server")
-	if _, err := raw(t, e, g.WebSocket()); err != nil {
+	if _, err := raw(t, e, g); err != nil {
 		t.Fatalf("the control: %v", err)
 	}
 	other := startGateway(t, hub.Options{})
-	if _, err := raw(t, other.enrol(t, "x"), g.WebSocket()); err == nil {
+	if _, err := raw(t, other.enrol(t, "x"), g); err == nil {
 		t.Error("an app of another gateway connects")
 	}
-	if _, err := nats.Connect("ws://" + g.WebSocket()); err == nil {
+	if _, err := nats.Connect(g.nats(), nats.Secure(g.tls)); err == nil {
 		t.Error("anybody connects")
 	}
 	// Somebody's token without his key.
@@ -112,7 +112,7 @@ func TestOnlyWhoIsEnrolledConnects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := raw(t, stolen, g.WebSocket()); err == nil {
+	if _, err := raw(t, stolen, g); err == nil {
 		t.Error("a token without its key connects")
 	}
 }

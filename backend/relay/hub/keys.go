@@ -133,7 +133,7 @@ func (k *Keys) Enrol(name string, urls ...string) (relay.Enrolment, error) {
 	claims.Resp = &jwt.ResponsePermission{MaxMsgs: 1, Expires: time.Minute}
 	claims.Limits.Subs = 2
 	claims.Limits.Payload = 1024 // an answer has 83 bytes
-	claims.AllowedConnectionTypes.Add(jwt.ConnectionTypeWebsocket)
+	claims.AllowedConnectionTypes.Add(jwt.ConnectionTypeWebsocket, jwt.ConnectionTypeInProcess)
 	token, err := k.admit(claims)
 	if err != nil {
 		return relay.Enrolment{}, err

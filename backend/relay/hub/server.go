@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nats-io/jwt/v2"
@@ -77,12 +76,11 @@ func (k *Keys) NodeConfig() (string, error) {
 	return fmt.Sprintf("operator: %s\nresolver: MEMORY\nresolver_preload: {\n  %s: %s\n}\n", operatorText, k.accountID, account), nil
 }
 
-// embedded is a NATS server inside this process. Nobody outside connects to it:
-// the hub does in memory, apps through the hub's Handler.
+// embedded is a NATS server inside this process. It listens nowhere: the hub
+// connects to it in memory, and so does the hub's Handler for each app.
 type embedded struct {
 	*server.Server
-	keys    *Keys
-	address string // host:port of its WebSocket listener, on loopback
+	keys *Keys
 }
 
 func startEmbedded(k *Keys, maxApps int, revoked []string) (*embedded, error) {
@@ -110,7 +108,6 @@ func startEmbedded(k *Keys, maxApps int, revoked []string) (*embedded, error) {
 		WriteDeadline:    5 * time.Second,
 		TrustedOperators: []*jwt.OperatorClaims{operator},
 		AccountResolver:  resolver,
-		Websocket:        server.WebsocketOpts{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoTLS: true, HandshakeTimeout: 5 * time.Second},
 	})
 	if err != nil {
 		return nil, err
@@ -120,7 +117,7 @@ func startEmbedded(k *Keys, maxApps int, revoked []string) (*embedded, error) {
 		s.Shutdown()
 		return nil, errors.New("relay hub: the NATS server did not start")
 	}
-	return &embedded{Server: s, keys: k, address: strings.TrimPrefix(s.WebsocketURL(), "ws://")}, nil
+	return &embedded{Server: s, keys: k}, nil
 }
 
 // revoke throws these apps out and keeps them out.

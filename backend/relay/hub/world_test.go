@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -74,6 +75,9 @@ func startGateway(t testing.TB, opts hub.Options) *gateway {
 	roots.AddCert(s.Certificate())
 	return &gateway{Hub: h, url: s.URL + "/relay", tls: &tls.Config{RootCAs: roots}, logs: logs}
 }
+
+// nats is the address of the relay path as the NATS library writes it.
+func (g *gateway) nats() string { return strings.Replace(g.url, "https:", "wss:", 1) }
 
 // enrol returns the enrolment of a new app.
 func (g *gateway) enrol(t testing.TB, name string) relay.Enrolment {
