@@ -161,9 +161,14 @@ func (a *App) openCore(sealed *store.Store, loopback *transport.Loopback, host *
 	}
 	a.http = oauth.NewHTTP(oauth.HTTPOptions{UserAgent: "keyturn/" + Version, Log: a.log})
 	a.core = orchestrator.New(orchestrator.Options{
-		Store:        sealed,
-		Catalogue:    catalogue,
-		Transports:   map[string]orchestrator.Transport{"loopback": loopback, "gateway": a.gateway},
+		Store:     sealed,
+		Catalogue: catalogue,
+		Transports: map[string]orchestrator.Transport{
+			"loopback": loopback,
+			"gateway":  a.gateway,
+			"device":   transport.NewDevice(a.http, a.log, nil),
+			"paste":    transport.NewPaste(a.settings.get().CallbackPort),
+		},
 		HTTP:         a.http,
 		CallbackPort: a.settings.get().CallbackPort,
 		Hosted:       map[string]func() (func(), error){"demo": host.Use},

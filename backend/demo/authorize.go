@@ -21,6 +21,7 @@ type authorizationRequest struct {
 	challenge   string
 	nonce       string
 	hint        string
+	device      string // the device code, where there is no redirect URI
 }
 
 // unfit is why a request is answered with a page of ours: there is no redirect
@@ -172,8 +173,7 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
 	q := requestOf(r)
 	// Only this server's own page may answer for the user. The ticket says so;
 	// what the browser says comes on top.
-	site, origin := q.Header.Get("Sec-Fetch-Site"), q.Header.Get("Origin")
-	if site != "" && site != "same-origin" || origin != "" && origin != s.issuer.Scheme+"://"+s.issuer.Host {
+	if !s.ownPage(q) {
 		s.pageError(w, http.StatusForbidden, "This answer did not come from the page that asked. Nothing was granted.")
 		return
 	}
@@ -182,12 +182,24 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
 		s.pageError(w, http.StatusBadRequest, "This page was answered already, or has been open for too long. Go back to the program and start again.")
 		return
 	}
-	http.Redirect(w, r, s.decide(a, answered{
+	u := answered{
 		account: q.Form.Get("account"),
 		answer:  q.Form.Get("answer"),
 		failure: q.Form.Get("failure"),
 		scopes:  q.Form["scope"],
-	}), http.StatusSeeOther)
+	}
+	if a.device != "" {
+		s.answer(w, a, u)
+		return
+	}
+	http.Redirect(w, r, s.decide(a, u), http.StatusSeeOther)
+}
+
+// ownPage reports whether a form came from a page of this server, as far as
+// the browser says.
+func (s *Server) ownPage(q *Request) bool {
+	site, origin := q.Header.Get("Sec-Fetch-Site"), q.Header.Get("Origin")
+	return (site == "" || site == "same-origin") && (origin == "" || origin == s.issuer.Scheme+"://"+s.issuer.Host)
 }
 
 // answered is what the user chose.

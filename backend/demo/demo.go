@@ -5,7 +5,8 @@
 // It is strict, because a client that passes here should pass elsewhere:
 //
 //   - only the authorization code grant, always with PKCE S256 (RFC 7636,
-//     RFC 9700 section 2.1.1);
+//     RFC 9700 section 2.1.1), and the device authorization grant (RFC 8628),
+//     which makes who polls too fast slower;
 //   - the redirect URI must be a registered one, to the letter; only the port
 //     of a loopback address is free (RFC 8252 section 7.3). Otherwise nothing
 //     is sent there (RFC 6749 section 4.1.2.1);
@@ -99,6 +100,7 @@ type Server struct {
 
 	mu      sync.Mutex // guards what follows
 	tickets map[digest]ticket
+	devices map[digest]*device
 	codes   map[digest]*code
 	grants  map[string]*grant
 	script  []Fault
@@ -140,6 +142,7 @@ func New(opts Options) *Server {
 			RedirectURIs: []string{"http://127.0.0.1/oauth/callback/demo", "http://[::1]/oauth/callback/demo", "http://localhost/oauth/callback/demo"},
 		}},
 		tickets: map[digest]ticket{},
+		devices: map[digest]*device{},
 		codes:   map[digest]*code{},
 		grants:  map[string]*grant{},
 	}
@@ -164,6 +167,9 @@ func (s *Server) routes() {
 		"GET " + base + "/jwks":                                   s.jwks,
 		"GET " + base + "/authorize":                              s.authorize,
 		"POST " + base + "/consent":                               s.consent,
+		"POST " + base + "/device_authorization":                  s.deviceAuthorization,
+		"GET " + base + "/device":                                 s.enter,
+		"POST " + base + "/device":                                s.enter,
 		"POST " + base + "/token":                                 s.token,
 		"POST " + base + "/refresh":                               s.token,
 		base + "/revoke":                                          s.revoke,

@@ -76,6 +76,7 @@ const (
 // tokens are what a token request yields.
 type tokens struct {
 	access, refresh, id string
+	grant               string // its id
 	scopes              []string
 	expiresIn           time.Duration
 	refreshExpiresIn    time.Duration
@@ -176,6 +177,11 @@ func (s *Server) sweepLocked(now time.Time) {
 	for k, t := range s.tickets {
 		if !now.Before(t.expires) {
 			delete(s.tickets, k)
+		}
+	}
+	for k, d := range s.devices {
+		if now.After(d.expires.Add(time.Minute)) { // for a while they are expired, not unknown
+			delete(s.devices, k)
 		}
 	}
 	for k, c := range s.codes {

@@ -47,7 +47,11 @@ type page struct {
 	Failures []string
 	Return   string
 
-	// Any other page.
+	// The page where a code is entered.
+	Enter bool
+	Code  string
+
+	// Any other page, and what was wrong with a code.
 	Sentence string
 }
 
@@ -80,6 +84,10 @@ func (s *Server) pageConsent(w http.ResponseWriter, a authorizationRequest, secr
 			p.Scopes = append(p.Scopes, choice{Value: sc.name, Label: sc.says, Detail: sc.name, Checked: true})
 		}
 	}
+	if a.device != "" {
+		write(w, http.StatusOK, p, "'self'")
+		return
+	}
 	back, err := url.Parse(a.redirectURI)
 	if err != nil {
 		s.pageError(w, http.StatusBadRequest, "The address to return to cannot be read.")
@@ -87,6 +95,17 @@ func (s *Server) pageConsent(w http.ResponseWriter, a authorizationRequest, secr
 	}
 	p.Return = back.Host
 	write(w, http.StatusOK, p, back.Scheme+"://"+back.Host)
+}
+
+// pageEnter asks for the code that a program shows.
+func (s *Server) pageEnter(w http.ResponseWriter, code, sentence string) {
+	write(w, http.StatusOK, page{
+		Title: "Enter the code", Enter: true, Action: s.issuer.Path + "/device", Code: text.Clean(code, 20), Sentence: sentence,
+	}, "'self'")
+}
+
+func (s *Server) pageDone(w http.ResponseWriter, title, sentence string) {
+	write(w, http.StatusOK, page{Title: title, Sentence: sentence}, "")
 }
 
 func (s *Server) pageError(w http.ResponseWriter, status int, sentence string) {
@@ -106,7 +125,9 @@ func write(w http.ResponseWriter, status int, p page, formTo string) {
 		return
 	}
 	form := "'none'"
-	if formTo != "" {
+	if formTo == "'self'" {
+		form = formTo
+	} else if formTo != "" {
 		form = "'self' " + formTo
 	}
 	h := w.Header()

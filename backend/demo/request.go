@@ -19,6 +19,9 @@ const (
 	OpConsent   = "consent"
 	OpToken     = "token"   // code exchange
 	OpRefresh   = "refresh" // refresh, at whichever address
+	OpDevice    = "device"  // device authorization
+	OpPoll      = "poll"    // token request with a device code
+	OpEnter     = "enter"   // the page where the code is entered
 	OpRevoke    = "revoke"
 	OpUserinfo  = "userinfo"
 	OpNotes     = "notes"
@@ -57,6 +60,10 @@ func (s *Server) op(r *http.Request) string {
 	switch path {
 	case "/authorize", "/consent", "/token", "/refresh", "/revoke", "/userinfo", "/notes", "/jwks":
 		return path[1:]
+	case "/device_authorization":
+		return OpDevice
+	case "/device":
+		return OpEnter
 	case "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration":
 		return OpMetadata
 	}
@@ -83,6 +90,9 @@ func readRequest(r *http.Request, op string) *Request {
 	}
 	if op == OpToken && q.Form.Get("grant_type") == "refresh_token" {
 		q.Op = OpRefresh
+	}
+	if op == OpToken && q.Form.Get("grant_type") == deviceGrant {
+		q.Op = OpPoll
 	}
 	return q
 }

@@ -67,6 +67,8 @@ func (s *Server) grantFor(q *Request) (tokens, *refusal) {
 		return s.exchange(client, q.Form)
 	case kind == "refresh_token" && atRefresh == s.opts.Quirks.RefreshElsewhere:
 		return s.refresh(client, q.Form)
+	case kind == deviceGrant && !atRefresh:
+		return s.poll(client, q.Form.Get("device_code"))
 	case kind == "":
 		return tokens{}, refuse("invalid_request", "grant_type is missing.")
 	}
@@ -146,10 +148,18 @@ func (s *Server) exchange(client Client, form url.Values) (tokens, *refusal) {
 		form.Get("redirect_uri") != c.request.redirectURI || !validVerifier(form.Get("code_verifier")) {
 		return tokens{}, invalid
 	}
-	g := &grant{ID: random("")[:16], Client: client.ID, Account: c.account.Subject, Scopes: c.scopes, Created: now.UTC()}
-	t := s.issue(g, c.scopes, true)
-	if slices.Contains(c.scopes, "openid") {
-		id, err := s.idToken(client.ID, c.account, c.request.nonce)
+	t, bad := s.beginLocked(client, c.account, c.scopes, c.request.nonce)
+	c.grant = t.grant
+	return t, bad
+}
+
+// beginLocked begins a grant. The caller holds s.mu.
+func (s *Server) beginLocked(client Client, who Account, scopes []string, nonce string) (tokens, *refusal) {
+	g := &grant{ID: random("")[:16], Client: client.ID, Account: who.Subject, Scopes: scopes, Created: time.Now().UTC()}
+	t := s.issue(g, scopes, true)
+	t.grant = g.ID
+	if slices.Contains(scopes, "openid") {
+		id, err := s.idToken(client.ID, who, nonce)
 		if err != nil {
 			return tokens{}, s.broken(err)
 		}
@@ -158,7 +168,6 @@ func (s *Server) exchange(client Client, form url.Values) (tokens, *refusal) {
 	if err := s.putLocked(g); err != nil {
 		return tokens{}, s.broken(err)
 	}
-	c.grant = g.ID
 	return t, nil
 }
 

@@ -41,7 +41,7 @@ func AuthorizationURL(r AuthorizationRequest, redirectURI string) (string, error
 	if err := ValidEndpoint(endpoint.URL, r.Server.AllowLoopbackHTTP); err != nil {
 		return "", err
 	}
-	if r.ClientID == "" || redirectURI == "" || r.State.IsZero() || r.Verifier.IsZero() {
+	if r.Client.ID == "" || redirectURI == "" || r.State.IsZero() || r.Verifier.IsZero() {
 		return "", fault.New(fault.Internal, "The authorization request is not complete.")
 	}
 	u, err := url.Parse(endpoint.URL)
@@ -62,7 +62,7 @@ func AuthorizationURL(r AuthorizationRequest, redirectURI string) (string, error
 		}
 	}
 	query.Set("response_type", "code")
-	query.Set("client_id", r.ClientID)
+	query.Set("client_id", r.Client.ID)
 	query.Set("redirect_uri", redirectURI)
 	query.Set("state", r.State.Reveal())
 	query.Set("code_challenge", challenge(r.Verifier))

@@ -14,7 +14,7 @@ import (
 
 func request(s oauth.Server, scopes ...string) oauth.AuthorizationRequest {
 	return oauth.AuthorizationRequest{
-		Server: s, ClientID: "public", Scopes: scopes,
+		Server: s, Client: oauth.Client{ID: "public", Auth: oauth.AuthNone}, Scopes: scopes,
 		State: oauth.NewState(), Verifier: oauth.NewVerifier(), Nonce: oauth.NewNonce(),
 	}
 }

@@ -58,12 +58,14 @@ const (
 	opPing      = "ping"
 	opDiscovery = "discovery"
 	opResource  = "resource"
+	opDevice    = "device"
+	opPoll      = "poll"
 )
 
 // Error is a call to an authorization server that failed. Its text is for the
 // log: it holds no URL and, but for Code, nothing that the server wrote.
 type Error struct {
-	Op     string // exchange, refresh, revoke, id_token, jwks, identity, ping, discovery, resource
+	Op     string // exchange, refresh, revoke, id_token, jwks, identity, ping, discovery, resource, device, poll
 	Status int    // HTTP status; 0 when there was no answer
 	// Code is the error code (RFC 6749 section 5.2), "other" when it is not in
 	// the alphabet of the RFC.
@@ -186,6 +188,8 @@ func refusal(e *Error, provider string) *fault.Error {
 	switch e.Code {
 	case "access_denied":
 		return fault.Wrap(e, fault.Denied, "Access was denied at %s. Nothing was connected.", provider)
+	case "expired_token": // RFC 8628 section 3.5
+		return fault.Wrap(e, fault.Expired, "The code for %s was not entered in time. Start again.", provider)
 	case "invalid_client", "unauthorized_client":
 		return fault.Wrap(e, code, "%s did not accept the OAuth app. Check its client ID and client secret.", provider)
 	case "invalid_grant":

@@ -54,6 +54,7 @@ type Server struct {
 	JWKSURL string
 
 	Authorize AuthorizationEndpoint
+	Device    DeviceEndpoint
 	Token     TokenEndpoint
 	Revoke    RevocationEndpoint
 	Identity  Identity
@@ -78,6 +79,14 @@ type AuthorizationEndpoint struct {
 	Params map[string]string
 	// ScopeParam is the parameter that carries the scopes; "" means "scope".
 	ScopeParam string
+}
+
+// DeviceEndpoint is the device authorization endpoint (RFC 8628 section 3.1). A
+// zero URL means that the server has none.
+type DeviceEndpoint struct {
+	URL string
+	// Params are added to the request.
+	Params map[string]string
 }
 
 // TokenEndpoint (RFC 6749 section 3.2).
@@ -171,14 +180,16 @@ type Account struct {
 // section 4.1.1). The transport knows the redirect URI and completes it.
 type AuthorizationRequest struct {
 	Server      Server
-	ClientID    string
+	Client      Client
 	Scopes      []string
 	State       Secret
 	Verifier    Secret // PKCE code_verifier; always S256
 	Nonce       Secret // OpenID Connect; sent only when "openid" is among the scopes
 	AccountHint string // login_hint or the server's own parameter
-	// ProviderID is the last element of the callback path.
-	ProviderID string
+	// ProviderID is the last element of the callback path, ProviderName what
+	// people call it.
+	ProviderID   string
+	ProviderName string
 	// Redirect says which redirect URIs the provider accepts.
 	Redirect RedirectRule
 }
@@ -189,12 +200,23 @@ type RedirectRule struct {
 	Port int
 	// Localhost uses the name localhost instead of 127.0.0.1.
 	Localhost bool
+	// HTTPS is for servers that insist on it, also on this machine.
+	HTTPS bool
 }
 
 // Prompt is what the user must act on: the URL to open.
 type Prompt struct {
 	URL         string
 	RedirectURI string
+	// UserCode is to be entered at VerificationURI (RFC 8628 section 3.3), for
+	// which there is time until Expires. All are zero where nothing is entered.
+	UserCode        string
+	VerificationURI string
+	Expires         time.Time
+	// Paste takes the response out of what a person copied from the address bar
+	// of a page that did not load. It is nil where nothing comes back that way.
+	// A *fault.Error says what is wrong with a text, which changes nothing.
+	Paste func(text string) error
 }
 
 // AuthorizationResponse is what came back (RFC 6749 section 4.1.2): a code or
@@ -209,6 +231,9 @@ type AuthorizationResponse struct {
 // waits at the other end (a browser tab) how it went on.
 type Reply struct {
 	Response AuthorizationResponse
+	// Token is there where the server gave a token at once: nothing is left to
+	// be exchanged (RFC 8628 section 3.5).
+	Token *Token
 	// Tell is never nil. It may be called once, from any goroutine, and does
 	// not block.
 	Tell func(Outcome)

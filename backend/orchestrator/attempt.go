@@ -29,8 +29,21 @@ type attempt struct {
 	// Guarded by Orchestrator.mu.
 	view        Attempt
 	redirectURI string
-	failed      error // why there is no prompt
+	paste       func(text string) error // nil: nothing can be pasted
+	failed      error                   // why there is no prompt
 	timer       *time.Timer
+}
+
+// life is how long the attempt waits for its response, unless its prompt says
+// otherwise.
+func (a *attempt) life() time.Duration {
+	switch a.request.Transport {
+	case "paste":
+		return PasteLife
+	case "device":
+		return DeviceLife
+	}
+	return PendingLife
 }
 
 // shown reports whether others may see the attempt. Callers hold mu.
@@ -79,6 +92,26 @@ func (o *Orchestrator) Cancel(handle string) error {
 	return nil
 }
 
+// Paste takes the response of an attempt out of the address that a person
+// copied. What is wrong with it is said, and changes nothing.
+func (o *Orchestrator) Paste(handle, text string) error {
+	o.mu.Lock()
+	a := o.attempts[handle]
+	if a == nil {
+		o.mu.Unlock()
+		return unknownHandle()
+	}
+	paste, pending, name := a.paste, a.view.Status == Pending, a.provider.Name
+	o.mu.Unlock()
+	switch {
+	case !pending:
+		return fault.New(fault.Conflict, "This attempt has ended already. Start again if it did not go well.")
+	case paste == nil:
+		return fault.New(fault.BadRequest, "Nothing has to be pasted for %s: it finishes by itself when you have approved there.", name)
+	}
+	return paste(text)
+}
+
 // expire is what the timer of a pending attempt does.
 func (o *Orchestrator) expire(a *attempt) {
 	o.mu.Lock()
@@ -90,11 +123,16 @@ func (o *Orchestrator) expire(a *attempt) {
 // does not: the exchange has limits of its own. Callers hold mu.
 func (o *Orchestrator) expireLocked(a *attempt) {
 	if a.view.Step == WaitingForBrowser {
-		o.failLocked(a, fault.New(fault.Expired, "%s was not approved within %s. Start again when you are ready.", a.provider.Name, minutes(PendingLife)))
+		o.failLocked(a, fault.New(fault.Expired, "%s was not approved within %s. Start again when you are ready.", a.provider.Name, minutes(a.view.Expires.Sub(a.view.Started))))
 	}
 }
 
-func minutes(d time.Duration) string { return fmt.Sprintf("%.0f minutes", d.Minutes()) }
+func minutes(d time.Duration) string {
+	if n := int(d.Round(time.Minute) / time.Minute); n != 1 {
+		return fmt.Sprintf("%d minutes", n)
+	}
+	return "a minute"
+}
 
 // failLocked ends an attempt with an error, if it has not ended. Callers hold mu.
 func (o *Orchestrator) failLocked(a *attempt, err error) bool {

@@ -11,8 +11,12 @@ import (
 
 // respond takes the one genuine response of an attempt to its end and returns
 // what the last page shall say.
-func (o *Orchestrator) respond(a *attempt, r oauth.AuthorizationResponse) oauth.Outcome {
-	if o.at(a, Exchanging) {
+func (o *Orchestrator) respond(a *attempt, r oauth.Reply) oauth.Outcome {
+	if !o.at(a, Exchanging) {
+		if r.Token != nil { // cancelled while the provider said yes
+			o.discard(a, *r.Token)
+		}
+	} else {
 		if err := o.complete(a, r); err != nil {
 			o.log.Info("attempt failed", "provider", a.provider.ID, "code", fault.CodeOf(err), "error", err.Error(), "cause", cause(err))
 			o.mu.Lock()
@@ -34,20 +38,14 @@ func (o *Orchestrator) respond(a *attempt, r oauth.AuthorizationResponse) oauth.
 	}
 }
 
-// complete exchanges the code, learns who consented and settles the grant.
-func (o *Orchestrator) complete(a *attempt, r oauth.AuthorizationResponse) error {
-	if err := oauth.CheckIss(a.server, r); err != nil {
-		return err
-	}
-	if r.Error != "" {
-		return responseFault(r.Error, a.provider.Name)
-	}
+// complete obtains the token, learns who consented and settles the grant.
+func (o *Orchestrator) complete(a *attempt, r oauth.Reply) error {
 	// Not a.ctx: once the code is out, a cancel must not leave a token behind
 	// that nobody knows of. The HTTP client has limits of its own.
 	ctx := o.ctx
-	token, err := o.http.Exchange(ctx, a.server, a.client, r.Code, a.redirectURI, a.authz.Verifier)
+	token, err := o.obtain(ctx, a, r)
 	if err != nil {
-		return oauth.Fault(err, a.provider.Name)
+		return err
 	}
 	if !o.at(a, Identifying) {
 		o.discard(a, token)
@@ -63,6 +61,25 @@ func (o *Orchestrator) complete(a *attempt, r oauth.AuthorizationResponse) error
 		return nil
 	}
 	return o.grant(context.WithoutCancel(ctx), a, token, account)
+}
+
+// obtain returns the token of a reply: the one that came with it, or what its
+// code is exchanged for.
+func (o *Orchestrator) obtain(ctx context.Context, a *attempt, r oauth.Reply) (oauth.Token, error) {
+	if r.Token != nil {
+		return *r.Token, nil
+	}
+	if err := oauth.CheckIss(a.server, r.Response); err != nil {
+		return oauth.Token{}, err
+	}
+	if r.Response.Error != "" {
+		return oauth.Token{}, responseFault(r.Response.Error, a.provider.Name)
+	}
+	token, err := o.http.Exchange(ctx, a.server, a.client, r.Response.Code, a.redirectURI, a.authz.Verifier)
+	if err != nil {
+		return oauth.Token{}, oauth.Fault(err, a.provider.Name)
+	}
+	return token, nil
 }
 
 // responseFault turns an authorization error response (RFC 6749 section
@@ -88,7 +105,11 @@ func (o *Orchestrator) identify(ctx context.Context, a *attempt, token oauth.Tok
 	var claims map[string]any
 	if !token.ID.IsZero() && a.server.JWKSURL != "" && slices.Contains(a.request.Scopes, "openid") {
 		var err error
-		claims, err = o.http.VerifyIDToken(ctx, a.server, a.client, token.ID, a.authz.Nonce)
+		nonce := a.authz.Nonce
+		if a.request.Transport == "device" { // its request has none (RFC 8628 section 3.1)
+			nonce = oauth.Secret{}
+		}
+		claims, err = o.http.VerifyIDToken(ctx, a.server, a.client, token.ID, nonce)
 		if err != nil {
 			return oauth.Account{}, fault.Wrap(err, fault.IdentityFailed, "%s said who you are in a way that does not hold up, so nothing was stored. Try again.", a.provider.Name)
 		}

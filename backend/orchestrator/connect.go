@@ -99,14 +99,16 @@ func (o *Orchestrator) prepare(r ConnectRequest) (*attempt, error) {
 		client:   client,
 		authz: oauth.AuthorizationRequest{
 			Server:      server,
-			ClientID:    client.ID,
+			Client:      client,
 			Scopes:      r.Scopes,
 			State:       oauth.NewState(),
 			Verifier:    oauth.NewVerifier(),
 			Nonce:       oauth.NewNonce(),
 			AccountHint: r.Account,
-			ProviderID:  p.ID,
-			Redirect:    p.RedirectRule(o.port),
+
+			ProviderID:   p.ID,
+			ProviderName: p.Name,
+			Redirect:     p.RedirectRule(o.port),
 		},
 		prompted: make(chan struct{}),
 	}, nil
@@ -256,9 +258,9 @@ func (o *Orchestrator) recordLocked(a *attempt, release func()) {
 		Status:       Pending,
 		Step:         WaitingForBrowser,
 		Started:      now,
-		Expires:      now.Add(PendingLife),
+		Expires:      now.Add(a.life()),
 	}
-	a.timer = time.AfterFunc(PendingLife, func() { o.expire(a) })
+	a.timer = time.AfterFunc(a.life(), func() { o.expire(a) })
 	o.attempts[a.view.Handle] = a
 	o.wg.Go(func() { o.carry(a) })
 }
@@ -284,6 +286,13 @@ func (o *Orchestrator) carry(a *attempt) {
 	reply, err := o.transports[a.request.Transport].Authorize(a.ctx, a.authz, func(p oauth.Prompt) {
 		o.mu.Lock()
 		a.view.URL, a.redirectURI = p.URL, p.RedirectURI
+		a.view.UserCode, a.view.VerificationURI = p.UserCode, p.VerificationURI
+		a.paste, a.view.Pastes = p.Paste, p.Paste != nil
+		if !p.Expires.IsZero() && a.view.Status == Pending { // the provider sets the time
+			left := min(p.Expires.Sub(o.now()), DeviceLife)
+			a.view.Expires = o.now().Add(left)
+			a.timer.Reset(left)
+		}
 		o.ringLocked()
 		o.mu.Unlock()
 		close(a.prompted)
@@ -292,7 +301,7 @@ func (o *Orchestrator) carry(a *attempt) {
 		o.abandon(a, err)
 		return
 	}
-	reply.Tell(o.respond(a, reply.Response))
+	reply.Tell(o.respond(a, reply))
 }
 
 // abandon ends an attempt whose transport returned without a response. When it

@@ -141,7 +141,7 @@ func TestALockLetsADisconnectFinish(t *testing.T) {
 		latency time.Duration
 		begun   time.Duration // how long the disconnect has been going on
 	}{
-		{"that is asking the provider", 10 * time.Second, time.Second},
+		{"that is asking the provider", 4 * time.Second, time.Second},
 		{"that is about to begin", time.Second, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -36,6 +36,8 @@ import (
 // Limits of attempts.
 const (
 	PendingLife       = 5 * time.Minute  // how long an attempt waits for its response
+	PasteLife         = 10 * time.Minute // the same when a person has to copy it
+	DeviceLife        = 15 * time.Minute // the same at most when the provider says how long
 	ResultLife        = 60 * time.Second // how long an ended attempt stays readable
 	MaxPending        = 32
 	MaxPendingPerName = 4 // per provider

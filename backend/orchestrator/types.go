@@ -184,7 +184,13 @@ type Attempt struct {
 	Step         Step // while Pending
 	// URL is the authorization URL. It is for whoever started the attempt and
 	// for the user's own tray and window, never for the status of the API.
-	URL          string
+	URL string
+	// UserCode is what the user enters at VerificationURI; both are "" unless
+	// the attempt goes by device code.
+	UserCode        string
+	VerificationURI string
+	Pastes          bool // Paste can bring the response
+
 	Started      time.Time
 	Expires      time.Time // when a pending attempt expires; when a result is forgotten
 	ConnectionID string    // when Complete

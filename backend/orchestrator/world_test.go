@@ -14,6 +14,7 @@ import (
 	"keyturn/backend/orchestrator"
 	"keyturn/backend/provider"
 	"keyturn/backend/store/storetest"
+	"keyturn/backend/transport"
 )
 
 // world is an orchestrator with everything around it, inside a synctest
@@ -55,11 +56,16 @@ func start(t *testing.T, as *demo.Server, store *storetest.Memory) *world {
 
 func startWith(t *testing.T, as *demo.Server, store *storetest.Memory, catalogue *provider.Catalogue) *world {
 	w := &world{t: t, as: as, store: store, browser: &browser{waiting: map[string]*tab{}}}
+	network := oauth.NewHTTP(oauth.HTTPOptions{Transport: as})
 	w.Orchestrator = orchestrator.New(orchestrator.Options{
-		Store:      store,
-		Catalogue:  catalogue,
-		Transports: map[string]orchestrator.Transport{"loopback": w.browser},
-		HTTP:       oauth.NewHTTP(oauth.HTTPOptions{Transport: as}),
+		Store:     store,
+		Catalogue: catalogue,
+		Transports: map[string]orchestrator.Transport{
+			"loopback": w.browser,
+			"device":   transport.NewDevice(network, nil, nil),
+			"paste":    transport.NewPaste(27419),
+		},
+		HTTP: network,
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})

@@ -25,6 +25,7 @@ type Provider struct {
 	Scope     Scope     `yaml:"scope,omitempty" json:"scope,omitzero"`
 	PKCE      string    `yaml:"pkce,omitempty" json:"pkce,omitempty"` // "s256" (default) or "unverified": sent, but the provider does not document it
 	Client    Client    `yaml:"client,omitempty" json:"client,omitzero"`
+	Device    Device    `yaml:"device,omitempty" json:"device,omitzero"`
 	Token     Token     `yaml:"token" json:"token"`
 	Refresh   Refresh   `yaml:"refresh,omitempty" json:"refresh,omitzero"`
 	Revoke    Revoke    `yaml:"revoke,omitempty" json:"revoke,omitzero"`
@@ -76,6 +77,12 @@ type Client struct {
 	Auth []string `yaml:"auth,omitempty" json:"auth,omitempty"`
 	// ID is a client id that needs no registration (the demo).
 	ID string `yaml:"id,omitempty" json:"id,omitempty"`
+}
+
+// Device is the device authorization endpoint (RFC 8628 section 3.1).
+type Device struct {
+	URL    string            `yaml:"url,omitempty" json:"url,omitempty"`
+	Params map[string]string `yaml:"params,omitempty" json:"params,omitempty"`
 }
 
 // Token is the token endpoint.

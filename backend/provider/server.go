@@ -19,6 +19,7 @@ func (p Provider) Server() oauth.Server {
 			Params:     p.Authorize.Params,
 			ScopeParam: p.Authorize.ScopeParam,
 		},
+		Device: oauth.DeviceEndpoint{URL: p.Device.URL, Params: p.Device.Params},
 		Token: oauth.TokenEndpoint{
 			URL:           p.Token.URL,
 			RefreshURL:    p.Token.RefreshURL,
@@ -120,7 +121,10 @@ func (p Provider) AuthFor(secret oauth.Secret) (oauth.AuthMethod, error) {
 // install's own, for providers that accept only a registered port.
 func (p Provider) RedirectRule(callbackPort int) oauth.RedirectRule {
 	rule := oauth.RedirectRule{Localhost: p.Redirect.Host == "localhost"}
-	if p.Redirect.Rule == "fixed_port" {
+	switch p.Redirect.Rule {
+	case "https": // as far as this machine can have it
+		rule = oauth.RedirectRule{Port: callbackPort, Localhost: p.Redirect.Host != "127.0.0.1", HTTPS: true}
+	case "fixed_port":
 		rule.Port = callbackPort
 		if p.Redirect.Port != 0 {
 			rule.Port = p.Redirect.Port
@@ -130,24 +134,25 @@ func (p Provider) RedirectRule(callbackPort int) oauth.RedirectRule {
 }
 
 // RedirectURI returns the URI to register with an OAuth app. Where any port
-// works (RFC 8252 section 7.3) it has none. For a provider that accepts no
-// loopback address at all it is one at the gateway, and empty without one.
+// works (RFC 8252 section 7.3) it has none. For a provider that insists on
+// https it is one at the gateway; without one, an address of this machine that
+// the user copies from the browser.
 func (p Provider) RedirectURI(callbackPort int, gateway string) string {
-	if p.Redirect.Rule == "https" {
-		if gateway == "" {
-			return ""
-		}
+	if p.Redirect.Rule == "https" && gateway != "" {
 		return gateway + "/oauth/callback/" + p.ID
 	}
-	host := "127.0.0.1"
+	scheme, host := "http", "127.0.0.1"
 	rule := p.RedirectRule(callbackPort)
+	if rule.HTTPS {
+		scheme = "https"
+	}
 	if rule.Localhost {
 		host = "localhost"
 	}
 	if rule.Port != 0 {
 		host = fmt.Sprintf("%s:%d", host, rule.Port)
 	}
-	return "http://" + host + "/oauth/callback/" + p.ID
+	return scheme + "://" + host + "/oauth/callback/" + p.ID
 }
 
 // Granted returns the scopes that a token response grants: what it lists, and
@@ -168,8 +173,12 @@ func (p Provider) Granted(asked, listed []string) []string {
 
 // Transports names the callback transports that can work, best first.
 func (p Provider) Transports() []string {
+	works := []string{"loopback", "gateway"}
 	if p.Redirect.Rule == "https" {
-		return []string{"gateway"}
+		works = []string{"gateway"}
 	}
-	return []string{"loopback"}
+	if p.Device.URL != "" {
+		works = append(works, "device")
+	}
+	return append(works, "paste")
 }

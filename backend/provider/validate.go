@@ -88,6 +88,10 @@ func (p Provider) wrongs() []wrong {
 	}
 	c.text("client.id", p.Client.ID, 512, false)
 
+	c.url("device.url", p.Device.URL, false)
+	c.params("device.params", p.Device.Params, []string{"client_id", "client_secret", "scope"})
+	c.that(p.Device.URL != "" || p.Device.Params == nil, "device.url", "is needed when the rest of device is given")
+
 	c.url("token.url", p.Token.URL, true)
 	c.url("token.refresh_url", p.Token.RefreshURL, false)
 	c.oneOf("token.body", p.Token.Body, "", "form", "json")

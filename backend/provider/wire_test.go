@@ -50,7 +50,7 @@ func TestEveryBuiltinConnectsRefreshesAndRevokes(t *testing.T) {
 			}
 			verifier := oauth.NewVerifier()
 			prompt, err := oauth.AuthorizationURL(oauth.AuthorizationRequest{
-				Server: s, ClientID: c.ID, Scopes: asked, State: oauth.NewState(), Verifier: verifier, AccountHint: "ada", ProviderID: p.ID,
+				Server: s, Client: c, Scopes: asked, State: oauth.NewState(), Verifier: verifier, AccountHint: "ada", ProviderID: p.ID,
 			}, redirect)
 			if err != nil {
 				t.Fatal(err)

@@ -80,7 +80,7 @@ func (g *Gateway) Check(ctx context.Context, base string) (time.Duration, error)
 	defer cancel()
 	req := oauth.AuthorizationRequest{
 		Server:     oauth.Server{Authorize: oauth.AuthorizationEndpoint{URL: base + "/"}, AllowLoopbackHTTP: true},
-		ClientID:   checkID,
+		Client:     oauth.Client{ID: checkID, Auth: oauth.AuthNone},
 		State:      oauth.NewState(),
 		Verifier:   oauth.NewVerifier(),
 		Nonce:      oauth.NewNonce(),

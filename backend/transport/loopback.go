@@ -195,7 +195,9 @@ func (l *Loopback) authorize(ctx context.Context, req oauth.AuthorizationRequest
 			l.drop(a)
 		}
 	}()
-	show(oauth.Prompt{URL: authURL, RedirectURI: redirectURI})
+	show(oauth.Prompt{URL: authURL, RedirectURI: redirectURI, Paste: func(text string) error {
+		return l.paste(a, text, redirectURI)
+	}})
 
 	select {
 	case r := <-a.response:
@@ -212,6 +214,23 @@ func (l *Loopback) authorize(ctx context.Context, req oauth.AuthorizationRequest
 		return oauth.Reply{}, err
 	}
 	return l.reply(a, <-a.response), nil
+}
+
+// paste takes a response from a person whose browser is elsewhere. Nobody waits
+// for a page, so there is none.
+func (l *Loopback) paste(a *attempt, text, redirectURI string) error {
+	r, err := pasted(text, a.state, redirectURI, a.landing)
+	if err != nil {
+		return err
+	}
+	if !a.progress.CompareAndSwap(waiting, answered) {
+		return pastedLate()
+	}
+	l.counts.delivered.Add(1)
+	l.forgetAfter(a, l.limits.untold)
+	a.response <- r
+	l.log.Info("authorization response pasted", "provider", a.provider)
+	return nil
 }
 
 // reply is what Authorize returns for a response that was handed over.

@@ -43,7 +43,7 @@ func Request() oauth.AuthorizationRequest {
 			Authorize: oauth.AuthorizationEndpoint{URL: "https://provider.example/authorize"},
 			Token:     oauth.TokenEndpoint{URL: "https://provider.example/token"},
 		},
-		ClientID:   "client",
+		Client:     oauth.Client{ID: "client", Auth: oauth.AuthNone},
 		Scopes:     []string{"read"},
 		State:      oauth.NewState(),
 		Verifier:   oauth.NewVerifier(),
