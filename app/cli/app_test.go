@@ -47,6 +47,8 @@ type fakeApp struct {
 	happened    []wire.Event // oldest first
 	notRecorded bool
 	gateway     string
+	host        string   // where it runs
+	ways        []string // of demo
 }
 
 func newFakeApp(socket string) *fakeApp {
@@ -157,7 +159,7 @@ func (a *fakeApp) routeLocked(w http.ResponseWriter, method string, path []strin
 	}
 	switch route := method + " " + path[0]; {
 	case route == "GET health":
-		reply(w, wire.Health{OK: true, Version: version, PID: 7, Program: "headless"})
+		reply(w, wire.Health{OK: true, Version: version, PID: 7, Program: "headless", Host: a.host})
 	case route == "GET diagnosis":
 		reply(w, wire.Diagnosis{Checks: a.checks})
 	case route == "GET attempts":
@@ -208,7 +210,7 @@ func (a *fakeApp) routeLocked(w http.ResponseWriter, method string, path []strin
 	case route == "GET providers", route == "POST providers" && len(path) == 2:
 		p := demo
 		p.ID = id
-		reply(w, wire.Provider{ProviderSummary: p, AuthorizationURL: "https://demo.example/authorize", TokenURL: "https://demo.example/token",
+		reply(w, wire.Provider{ProviderSummary: p, CallbackTransports: a.ways, AuthorizationURL: "https://demo.example/authorize", TokenURL: "https://demo.example/token",
 			TokenAuthMethods: []string{"none"}, Scopes: []wire.ProviderScope{{Name: "read", Says: "Read your notes.", Default: true}}, Steps: []string{"Open the console."}})
 	case route == "POST providers":
 		reply(w, wire.Deleted{ID: id})
@@ -258,6 +260,17 @@ func (a *fakeApp) routeLocked(w http.ResponseWriter, method string, path []strin
 		reply(w, wire.Done{OK: true})
 	case path[0] == "internal" && len(path) == 5 && path[4] == "cancel":
 		a.cancelLocked(path[3])
+		reply(w, wire.Done{OK: true})
+	case path[0] == "internal" && len(path) == 5 && path[4] == "paste":
+		var in wire.Paste
+		json.Unmarshal(body, &in)
+		if !strings.Contains(in.Text, "code=") {
+			problem(w, 400, "bad_request", "There is no code in that.")
+			return
+		}
+		a.person = "approves"
+		a.endLocked(path[3])
+		a.ringLocked()
 		reply(w, wire.Done{OK: true})
 	case path[0] == "internal" && path[3] == "start":
 		a.startLocked(w, body)
@@ -332,6 +345,16 @@ func (a *fakeApp) startLocked(w http.ResponseWriter, body []byte) {
 	})
 	a.ringLocked()
 	out := wire.ConnectStarted{AuthURL: authURL(state), State: state, ExpiresAt: &ends, Transport: "loopback"}
+	switch in.CallbackTransport {
+	case "device":
+		out.Transport, out.UserCode, out.VerificationURI = "device", "WDJB-MJHT", "https://demo.example/device"
+		out.AuthURL = "https://demo.example/device?user_code=WDJB-MJHT"
+	case "paste":
+		out.Transport, out.Pastes = "paste", true
+	}
+	if in.OpenBrowser {
+		out.Browser = "opened"
+	}
 	switch a.person {
 	case "gets-no-link":
 		out.AuthURL = ""

@@ -42,6 +42,7 @@ func commands() []entry {
 		{"ping", accounts, (*command).ping},
 		{"disconnect", accounts, (*command).disconnect},
 		{"cancel", accounts, (*command).cancel},
+		{"paste", accounts, (*command).paste},
 
 		{"providers", registry, (*command).providers},
 		{"apps", registry, (*command).apps},

@@ -31,11 +31,16 @@ func (k *command) connect() *cobra.Command {
 		Long: `Start an authorization in Keyturn, open your browser, and wait for the result.
 
 The authorization lives in Keyturn: Ctrl-C here cancels it there, and with
---no-browser it goes on after this command has printed the link.`,
+--no-browser it goes on after this command has printed the link.
+
+Over SSH, where no browser can open, the way is chosen by itself and said: the
+Keyturn at the other end of a forwarded socket opens its browser, or you enter
+a code on any device, or you paste the address that your browser ends at.`,
 		Example: `  keyturn connect github
   keyturn connect google --scopes openid,email --account ada@example.org
   keyturn connect demo --if-needed
-  keyturn connect demo --no-browser`,
+  keyturn connect demo --no-browser
+  keyturn connect demo --callback-transport device`,
 		Args:              providerAndScopes(&in.RequestedScopes),
 		ValidArgsFunction: k.completeCatalogue,
 	}
@@ -58,6 +63,9 @@ The authorization lives in Keyturn: Ctrl-C here cancels it there, and with
 		defer release()
 		// Not cancelled by the first Ctrl-C: an authorization that was started
 		// has to be known before it can be cancelled.
+		if !noBrowser {
+			k.chooseWay(hurry, app, &in)
+		}
 		started, err := app.Connect(hurry, in)
 		if err != nil {
 			return answer{}, interruptedOr(hurry, err)
@@ -74,6 +82,7 @@ The authorization lives in Keyturn: Ctrl-C here cancels it there, and with
 		}
 		k.show(stop, in.Service, started)
 
+		k.offerPaste(stop, app, started)
 		w := waiting{k: k, app: app, started: started}
 		status, err := w.follow(stop, timeout)
 		if stop.Err() != nil || fault.CodeOf(err) == overtime {
@@ -147,6 +156,19 @@ func (k *command) show(ctx context.Context, provider string, started wire.Connec
 		}
 		return
 	}
+	switch {
+	case started.UserCode != "":
+		k.showCode(provider, started)
+		return
+	case started.Browser == "opened":
+		if !k.json {
+			k.link("The browser opens, where Keyturn runs, to connect %s. If it does not, open this link there:", provider, started)
+		}
+		return
+	case remote() && started.Transport == "paste":
+		k.link("To connect %s, open this link in your browser:", provider, started)
+		return
+	}
 	err := open.Browser(ctx, started.AuthURL)
 	switch {
 	case ctx.Err() != nil:
@@ -168,7 +190,7 @@ func (k *command) link(format, provider string, started wire.ConnectStarted) {
 
 func (k *command) sayCode(started wire.ConnectStarted) {
 	if started.UserCode != "" {
-		k.note("Enter this code there: %s", started.UserCode)
+		k.note("Enter this code there: %s", text.Clean(started.UserCode, 60))
 	}
 }
 
@@ -186,7 +208,7 @@ func (k *command) sayForward(authURL string) {
 	if err != nil || net.ParseIP(back.Hostname()) == nil || back.Port() == "" {
 		return
 	}
-	k.note("The browser comes back to %s. From another computer, forward that port first: ssh -L %s:%s …", back.Host, back.Port(), back.Host)
+	k.note("The browser comes back to %s. On another computer that address leads nowhere: paste it here, or forward that port first: ssh -L %s:%s …", back.Host, back.Port(), back.Host)
 }
 
 // printable refuses a URL that is not one word of ASCII.

@@ -21,6 +21,7 @@ var rightUsage = map[string][]string{
 	"ping":                {"demo"},
 	"disconnect":          {"demo"},
 	"cancel":              {"handle1"},
+	"paste":               {"handle1"},
 	"providers list":      {},
 	"providers get":       {"demo"},
 	"providers register":  {"own", "--issuer", "https://id.example"},
@@ -85,7 +86,7 @@ func here(t *testing.T, prepare func(*command), args ...string) ran {
 	}
 	stdout, stderr := os.Stdout, os.Stderr
 	os.Stdout, os.Stderr = files[0], files[1]
-	k := &command{in: strings.NewReader(""), out: os.Stdout, err: os.Stderr}
+	k := &command{in: strings.NewReader("http://127.0.0.1/?code=a&state=b\n"), out: os.Stdout, err: os.Stderr}
 	if prepare != nil {
 		prepare(k)
 	}

@@ -35,7 +35,7 @@ const unhurried = "atexit_sleep_ms=0"
 //	app person WORD                what the person at the browser does
 //	app drop N                     the next N looks at a status get no answer
 //	app event JSON                 this happened, now when it does not say when
-//	app set token|pinged|store|recording|check|all VALUE
+//	app set token|pinged|store|recording|check|host|ways|all VALUE
 //	app connected ACCOUNT          there is a connection
 //	app asked REGEXP               it was asked this; waits a moment for it
 //	says MEMBER=VALUE …            stdout is exactly one JSON value with these
@@ -125,6 +125,10 @@ func scriptApp(ts *testscript.TestScript, neg bool, args []string) {
 				app.store = value
 			case "recording":
 				app.notRecorded = value != "on"
+			case "host":
+				app.host = value
+			case "ways":
+				app.ways = strings.Split(value, ",")
 			case "check":
 				app.checks[0].Status = value
 			case "all":

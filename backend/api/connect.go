@@ -22,7 +22,7 @@ func (s *Server) startConnect(ctx context.Context, in *with[wire.ConnectStart]) 
 	if err != nil {
 		return wire.ConnectStarted{}, err
 	}
-	return s.started(ctx, started), nil
+	return s.started(ctx, started, in.Body.OpenBrowser), nil
 }
 
 func (s *Server) restartConnect(ctx context.Context, in *ofAttempt) (wire.ConnectStarted, error) {
@@ -30,13 +30,14 @@ func (s *Server) restartConnect(ctx context.Context, in *ofAttempt) (wire.Connec
 	if err != nil {
 		return wire.ConnectStarted{}, err
 	}
-	return s.started(ctx, started), nil
+	return s.started(ctx, started, false), nil
 }
 
 // started tells the caller what to open. The URL is for the kind of caller
 // that started the attempt: who joins another's gets the handle alone. For the
-// window the browser is opened here, unless a tab is open already.
-func (s *Server) started(ctx context.Context, started orchestrator.Started) wire.ConnectStarted {
+// window, and for who asks for it, the browser is opened here, unless a tab is
+// open already.
+func (s *Server) started(ctx context.Context, started orchestrator.Started, open bool) wire.ConnectStarted {
 	if c := started.Existing; c != nil {
 		return wire.ConnectStarted{
 			AlreadyConnected: true,
@@ -51,11 +52,16 @@ func (s *Server) started(ctx context.Context, started orchestrator.Started) wire
 		ExpiresAt: timeOrAbsent(a.Expires),
 		Transport: a.Transport,
 		Joined:    started.Joined,
+		Pastes:    a.Pastes,
+		UserCode:  a.UserCode,
+
+		VerificationURI: a.VerificationURI,
 	}
 	if !started.Joined || a.Starter == caller.String() {
 		out.AuthURL = a.URL
 	}
-	if caller == Window && !started.Joined {
+	// A code is entered where the user likes; the page is theirs to open.
+	if (caller == Window && a.Transport != "device" || open) && !started.Joined {
 		out.Browser = "opened"
 		if err := s.opts.Open(a.URL); err != nil {
 			out.Browser = "failed" // the attempt goes on: the window offers the link
@@ -79,6 +85,15 @@ func (s *Server) cancelConnect(_ context.Context, in *ofAttempt) (wire.Done, err
 	return wire.Done{OK: true}, nil
 }
 
+// pasteResponse is a POST with a body for a reason: what is pasted holds a code,
+// and an address would be in logs and histories.
+func (s *Server) pasteResponse(_ context.Context, in *ofAttemptWith[wire.Paste]) (wire.Done, error) {
+	if err := s.o.Paste(in.State, in.Body.Text); err != nil {
+		return wire.Done{}, err
+	}
+	return wire.Done{OK: true}, nil
+}
+
 func (s *Server) listAttempts(context.Context, *nothing) (wire.Attempts, error) {
 	out := wire.Attempts{Attempts: []wire.Attempt{}}
 	for _, a := range s.o.Snapshot().Attempts {
@@ -88,6 +103,11 @@ func (s *Server) listAttempts(context.Context, *nothing) (wire.Attempts, error) 
 			ServiceName:   a.ProviderName,
 			Transport:     a.Transport,
 			StartedAt:     a.Started.UTC(),
+			StartedBy:     a.Starter,
+			UserCode:      a.UserCode,
+			Pastes:        a.Pastes && a.Status == orchestrator.Pending,
+
+			VerificationURI: a.VerificationURI,
 		})
 	}
 	return out, nil

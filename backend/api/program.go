@@ -9,7 +9,8 @@ import (
 )
 
 func (s *Server) health(context.Context, *nothing) (wire.Health, error) {
-	return wire.Health{OK: true, Version: s.opts.Version, PID: os.Getpid(), Program: s.opts.Program}, nil
+	host, _ := os.Hostname() // who cannot say it is not compared
+	return wire.Health{OK: true, Version: s.opts.Version, PID: os.Getpid(), Program: s.opts.Program, Host: host}, nil
 }
 
 func (s *Server) diagnose(ctx context.Context, _ *nothing) (wire.Diagnosis, error) {

@@ -41,6 +41,14 @@ func (c *Client) Cancel(ctx context.Context, state string) error {
 	return c.post(ctx, "/v1/internal/oauth/connect/"+state+"/cancel", nil, &out)
 }
 
+// Paste brings the response of an attempt from a page that did not load.
+func (c *Client) Paste(ctx context.Context, state, text string) error {
+	if !segment(state) {
+		return unknownState()
+	}
+	return c.post(ctx, "/v1/internal/oauth/connect/"+state+"/paste", wire.Paste{Text: text}, &wire.Done{})
+}
+
 // Attempts lists the attempts in progress or just ended.
 func (c *Client) Attempts(ctx context.Context) ([]wire.Attempt, error) {
 	var out wire.Attempts

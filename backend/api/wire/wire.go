@@ -15,6 +15,7 @@ type ConnectStart struct {
 	RequestedScopes   []string `json:"requested_scopes,omitempty" maxItems:"200" doc:"Replace the provider's defaults"`
 	AccountHint       string   `json:"account_hint,omitempty" maxLength:"320" doc:"Account to preselect at the provider"`
 	IfNeeded          bool     `json:"if_needed,omitempty" doc:"Do nothing when a connection already covers the request"`
+	OpenBrowser       bool     `json:"open_browser,omitempty" doc:"Have Keyturn open the browser where it runs, for a caller on another computer"`
 }
 
 // ConnectStarted answers ConnectStart.
@@ -23,9 +24,12 @@ type ConnectStarted struct {
 	State     string     `json:"state,omitempty" doc:"Status handle; not the OAuth state"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 	Transport string     `json:"transport,omitempty"`
-	UserCode  string     `json:"user_code,omitempty"`
-	Joined    bool       `json:"joined,omitempty" doc:"An equal attempt was pending already: do not open a second tab"`
-	Browser   string     `json:"browser,omitempty" enum:"opened,failed" doc:"Window only: whether the app could open the browser"`
+	UserCode  string     `json:"user_code,omitempty" doc:"Device code only: what the user enters at verification_uri"`
+	// VerificationURI is where; auth_url may lead there with the code filled in.
+	VerificationURI string `json:"verification_uri,omitempty"`
+	Pastes          bool   `json:"pastes,omitempty" doc:"The address of a page that did not load can be pasted"`
+	Joined          bool   `json:"joined,omitempty" doc:"An equal attempt was pending already: do not open a second tab"`
+	Browser         string `json:"browser,omitempty" enum:"opened,failed" doc:"Whether Keyturn could open the browser, when it was to do that"`
 
 	AlreadyConnected bool     `json:"already_connected,omitempty"`
 	ConnectionID     string   `json:"connection_id,omitempty"`
@@ -54,6 +58,16 @@ type Attempt struct {
 	ServiceName string    `json:"service_name"`
 	Transport   string    `json:"transport"`
 	StartedAt   time.Time `json:"started_at"`
+	StartedBy   string    `json:"started_by" doc:"The kind of caller: local, window, web_ui"`
+	UserCode    string    `json:"user_code,omitempty"`
+	// VerificationURI is where the user enters the code.
+	VerificationURI string `json:"verification_uri,omitempty"`
+	Pastes          bool   `json:"pastes,omitempty" doc:"The address of a page that did not load can be pasted"`
+}
+
+// Paste brings a response that the browser could not bring.
+type Paste struct {
+	Text string `json:"text" minLength:"1" maxLength:"16384" doc:"The address of the page that did not load, its query, or code#state"`
 }
 
 // Attempts lists them, oldest first.
@@ -286,6 +300,7 @@ type Health struct {
 	Version string `json:"version"`
 	PID     int    `json:"pid"`
 	Program string `json:"program" enum:"desktop,headless"`
+	Host    string `json:"host,omitempty" doc:"The computer that Keyturn runs on: a socket can be forwarded"`
 }
 
 // Diagnosis is what doctor prints.

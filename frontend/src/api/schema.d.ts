@@ -362,6 +362,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/internal/oauth/connect/{state}/paste": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Bring the response from a page that did not load */
+        post: operations["pasteResponse"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/internal/oauth/connect/{state}/restart": {
         parameters: {
             query?: never;
@@ -662,10 +679,14 @@ export interface components {
             granted_scopes?: string[];
             /** @description Asked for and not granted */
             missing_scopes?: string[];
+            /** @description The address of a page that did not load can be pasted */
+            pastes?: boolean;
             service: string;
             service_name: string;
             /** Format: date-time */
             started_at: string;
+            /** @description The kind of caller: local, window, web_ui */
+            started_by: string;
             /** @description Status handle */
             state: string;
             /** @enum {string} */
@@ -673,6 +694,8 @@ export interface components {
             /** @enum {string} */
             step?: "waiting_for_browser" | "exchanging" | "identifying" | "saving";
             transport: string;
+            user_code?: string;
+            verification_uri?: string;
         };
         Attempts: {
             attempts: components["schemas"]["Attempt"][];
@@ -698,6 +721,8 @@ export interface components {
             client_secret?: string;
             /** @description Do nothing when a connection already covers the request */
             if_needed?: boolean;
+            /** @description Have Keyturn open the browser where it runs, for a caller on another computer */
+            open_browser?: boolean;
             /** @description Replace the provider's defaults */
             requested_scopes?: string[];
             /** @description Provider id */
@@ -709,7 +734,7 @@ export interface components {
             /** @description Open this in the user's browser; absent when another kind of caller started the attempt that this call joined */
             auth_url?: string;
             /**
-             * @description Window only: whether the app could open the browser
+             * @description Whether Keyturn could open the browser, when it was to do that
              * @enum {string}
              */
             browser?: "opened" | "failed";
@@ -719,10 +744,14 @@ export interface components {
             granted_scopes?: string[];
             /** @description An equal attempt was pending already: do not open a second tab */
             joined?: boolean;
+            /** @description The address of a page that did not load can be pasted */
+            pastes?: boolean;
             /** @description Status handle; not the OAuth state */
             state?: string;
             transport?: string;
+            /** @description Device code only: what the user enters at verification_uri */
             user_code?: string;
+            verification_uri?: string;
         };
         ConnectStatus: {
             account_info?: string;
@@ -914,6 +943,8 @@ export interface components {
             url: string;
         };
         Health: {
+            /** @description The computer that Keyturn runs on: a socket can be forwarded */
+            host?: string;
             ok: boolean;
             /** Format: int64 */
             pid: number;
@@ -944,6 +975,10 @@ export interface components {
         Open: {
             /** @description Where to, such as connect/github; default: where it was */
             view?: string;
+        };
+        Paste: {
+            /** @description The address of the page that did not load, its query, or code#state */
+            text: string;
         };
         Ping: {
             account?: string;
@@ -1904,6 +1939,42 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pasteResponse: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Status handle */
+                state: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Paste"];
+            };
+        };
         responses: {
             /** @description OK */
             200: {
