@@ -112,7 +112,7 @@ export const scenes = {
     world: () => new World('ordinary'),
     view: 'connect?provider=acme_cloud',
     then: async (page) => {
-      await page.locator('summary').click()
+      await page.locator('summary', { hasText: 'OAuth app' }).click()
     },
   },
   'provider-unknown': { world: () => new World('ordinary'), view: 'connect?provider=nobody', then: (page) => see(page, 'does not know this provider') },
@@ -123,6 +123,26 @@ export const scenes = {
     then: async (page) => {
       await press(page, 'Connect Demo')
       await see(page, 'could not open your browser')
+    },
+  },
+  'attempt-device': {
+    world: () => new World('ordinary'),
+    view: 'connect?provider=demo',
+    then: async (page) => {
+      await page.locator('summary', { hasText: 'another computer' }).click()
+      await press(page, 'Connect by a code')
+      await see(page, 'WDJB-MJHT')
+    },
+  },
+  'attempt-paste': {
+    world: () => new World('ordinary'),
+    view: 'connect?provider=demo',
+    then: async (page) => {
+      await page.locator('summary', { hasText: 'another computer' }).click()
+      await press(page, 'Connect by pasting')
+      await page.getByLabel('Address of the page').fill('nonsense')
+      await press(page, 'Finish')
+      await see(page, 'There is no code in that')
     },
   },
   'attempt-identifying': {

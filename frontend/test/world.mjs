@@ -37,7 +37,7 @@ const provider = (id, name, more = {}) => ({
   token_auth_methods: ['client_secret_post'],
   pkce: 's256',
   scope_separator: ' ',
-  callback_transports: ['loopback'],
+  callback_transports: ['loopback', 'gateway', 'device', 'paste'],
   api_hosts: [`api.${id}.example`],
   console_url: `https://${id}.example/developers`,
   redirect_uri: `http://127.0.0.1:27419/oauth/callback/${id}`,
@@ -250,12 +250,15 @@ export class World {
     if (this.store) throw new Refusal(503, this.store.code, this.store.says)
     const state = `st_${(++this.#count).toString().padStart(4, '0')}`
     const url = `${p.authorization_url}?response_type=code&client_id=x&state=secret`
+    const way = request.callback_transport ?? 'loopback'
+    const more = way === 'device' ? { user_code: 'WDJB-MJHT', verification_uri: `https://${p.id}.example/device` } : { pastes: true }
     this.attempts.push({
-      state, url, request, service: p.id, service_name: p.name, transport: 'loopback',
+      state, url, request, service: p.id, service_name: p.name, transport: way, started_by: 'window', ...more,
       status: 'pending', step: 'waiting_for_browser', started_at: at(0), expires_at: at(5 * MINUTE),
     })
     if (this.pace) this.#play(this.last)
-    return { state, auth_url: url, transport: 'loopback', expires_at: this.last.expires_at, browser: this.browser ? 'opened' : 'failed' }
+    if (way === 'device') return { state, auth_url: `https://${p.id}.example/device?user_code=WDJB-MJHT`, transport: way, ...more, expires_at: this.last.expires_at }
+    return { state, auth_url: url, transport: way, pastes: true, expires_at: this.last.expires_at, browser: this.browser ? 'opened' : 'failed' }
   }
 
   /** @param {typeof this.last} a */
@@ -360,6 +363,11 @@ export class World {
           return World.#status(this.#attempt(next))
         }
         const a = this.#attempt(action)
+        if (next === 'paste') {
+          if (!body.text.includes('code=')) throw new Refusal(400, 'bad_request', 'There is no code in that. Copy the whole address of the page that did not load, from its beginning to its end.')
+          this.complete({ account_info: 'ada@demo.example' }, a)
+          return { ok: true }
+        }
         if (next === 'restart') {
           if (a.status === 'pending') this.fail('superseded', 'You started this again; the newer attempt counts.', a)
           return this.start(a.request)

@@ -74,5 +74,8 @@ export const status = (state: string) =>
 export const cancel = (state: string) =>
   answer(api.POST('/v1/internal/oauth/connect/{state}/cancel', { params: { path: { state } } }))
 
+export const paste = (state: string, text: string) =>
+  answer(api.POST('/v1/internal/oauth/connect/{state}/paste', { params: { path: { state } }, body: { text } }))
+
 export const restart = (state: string) =>
   answer(api.POST('/v1/internal/oauth/connect/{state}/restart', { params: { path: { state } } }))
