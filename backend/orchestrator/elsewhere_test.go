@@ -136,3 +136,19 @@ func TestTheWayOfAProviderThatInsistsOnHTTPS(t *testing.T) {
 		})
 	}
 }
+
+// PR-05: a provider that does not answer a poll does not hold up the end.
+func TestAPollOnItsWayDoesNotHoldUpTheEnd(t *testing.T) {
+	run(t, demo.Options{}, func(t *testing.T, w *world) {
+		a := w.connect(orchestrator.ConnectRequest{Transport: "device"})
+		w.as.Script(demo.Fault{On: demo.OpPoll, Delay: 25 * time.Second})
+		w.as.Enter(a.UserCode, "ada")
+		time.Sleep(6 * time.Second) // the poll is on its way
+		begun := time.Now()
+		w.stop()
+		if took := time.Since(begun); took > 5*time.Second {
+			t.Errorf("stopping took %v", took)
+		}
+		time.Sleep(time.Minute) // the server gets over it
+	})
+}

@@ -11,10 +11,12 @@ import (
 )
 
 // slowDown is what each slow_down adds to the interval, for good (RFC 8628
-// section 3.5); maxPause is how long it is waited between two polls at most.
+// section 3.5); maxPause is how long it is waited between two polls at most, and
+// lastWait how long for an answer that nobody asked for any more.
 const (
 	slowDown = 5 * time.Second
 	maxPause = 2 * time.Minute
+	lastWait = 4 * time.Second
 )
 
 // Device is the way without a browser on this machine (RFC 8628): the user
@@ -62,8 +64,7 @@ func (d *Device) Authorize(ctx context.Context, req oauth.AuthorizationRequest, 
 	return d.poll(ctx, req, a)
 }
 
-// poll asks until there is an answer. What is asked once may be answered once
-// only, so an answer is waited for also when ctx ends meanwhile.
+// poll asks until there is an answer.
 func (d *Device) poll(ctx context.Context, req oauth.AuthorizationRequest, a oauth.DeviceAuthorization) (oauth.Reply, error) {
 	interval, pause := a.Interval, a.Interval
 	for {
@@ -79,7 +80,7 @@ func (d *Device) poll(ctx context.Context, req oauth.AuthorizationRequest, a oau
 		if d.now().After(a.Expires) {
 			return oauth.Reply{}, fault.New(fault.Expired, "The code for %s was not entered in time. Start again.", req.ProviderName)
 		}
-		token, err := d.http.PollDevice(context.WithoutCancel(ctx), req.Server, req.Client, a.DeviceCode)
+		token, err := d.ask(ctx, req, a.DeviceCode)
 		if err == nil {
 			return oauth.Reply{Token: &token, Tell: func(oauth.Outcome) {}}, nil
 		}
@@ -99,4 +100,13 @@ func (d *Device) poll(ctx context.Context, req oauth.AuthorizationRequest, a oau
 			return oauth.Reply{}, oauth.Fault(err, req.ProviderName)
 		}
 	}
+}
+
+// ask polls once. A token is handed out once only, so the answer is waited for
+// also when ctx ends meanwhile; but not for long, for Keyturn may be stopping.
+func (d *Device) ask(ctx context.Context, req oauth.AuthorizationRequest, code oauth.Secret) (oauth.Token, error) {
+	asking, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastWait, giveUp) })()
+	return d.http.PollDevice(asking, req.Server, req.Client, code)
 }
