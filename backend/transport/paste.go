@@ -85,15 +85,17 @@ func pasted(text string, state digest, places ...string) (oauth.AuthorizationRes
 	if text == "" || len(text) > maxPasted || strings.ContainsAny(text, " \t\r\n") {
 		return oauth.AuthorizationResponse{}, notPasted("That is not an address. Copy the whole address of the page that did not load.")
 	}
-	query := text
-	if place, rest, found := strings.Cut(text, "?"); found {
+	query, fragment, hasFragment := strings.Cut(text, "#")
+	switch place, rest, found := strings.Cut(query, "?"); {
+	case found:
 		if place != "" && !isOneOf(place, places) {
 			return oauth.AuthorizationResponse{}, notPasted("That is the address of another page. Copy the one that begins with %s", places[0])
 		}
-		query, _, _ = strings.Cut(rest, "#")
-	} else if code, given, found := strings.Cut(text, "#"); found && !strings.Contains(text, "=") {
-		query = url.Values{"code": {code}, "state": {given}}.Encode()
-	} else if !strings.Contains(text, "=") {
+		query = rest
+	case strings.Contains(query, "code=") || strings.Contains(query, "state="):
+	case hasFragment: // code#state: a code may end in =, as base64 does
+		query = url.Values{"code": {query}, "state": {fragment}}.Encode()
+	default:
 		return oauth.AuthorizationResponse{}, notPasted("There is no code in that. Copy the whole address of the page that did not load, from its beginning to its end.")
 	}
 	given, response, err := oauth.ParseAuthorizationResponse(query)
@@ -107,10 +109,11 @@ func pasted(text string, state digest, places ...string) (oauth.AuthorizationRes
 	return response, nil
 }
 
-// isOneOf compares addresses as browsers write them.
+// isOneOf compares to the letter, as for a callback; but some browsers leave
+// out the scheme of what they show.
 func isOneOf(place string, places []string) bool {
 	for _, p := range places {
-		if strings.EqualFold(place, p) || strings.EqualFold("http://"+place, p) || strings.EqualFold("https://"+place, p) {
+		if place == p || "http://"+place == p || "https://"+place == p {
 			return true
 		}
 	}

@@ -44,6 +44,15 @@ func TestWhatPeoplePaste(t *testing.T) {
 				{"the query alone", func(_, state string) string { return "code=the-code&state=" + state }, ""},
 				{"the query with its mark", func(_, state string) string { return "?code=the-code&state=" + state }, ""},
 				{"code#state", func(_, state string) string { return "the-code#" + state }, ""},
+				{"the query with a fragment", func(_, state string) string { return "code=the-code&state=" + state + "#_=_" }, ""},
+				{"a path in other letters", func(uri, state string) string {
+					return strings.Replace(uri, "/oauth/", "/OAuth/", 1) + "?code=the-code&state=" + state
+				}, fault.BadRequest},
+				{"a path with more", func(uri, state string) string { return uri + "/x?code=the-code&state=" + state }, fault.BadRequest},
+				{"another port", func(uri, state string) string {
+					return strings.Replace(uri, "/oauth/", "0/oauth/", 1) + "?code=the-code&state=" + state
+				}, fault.BadRequest},
+				{"an error of somebody else", func(uri, _ string) string { return uri + "?error=access_denied&state=" + strings.Repeat("A", 43) }, fault.StateUnknown},
 				{"nothing", func(_, _ string) string { return "  " }, fault.BadRequest},
 				{"the code alone", func(_, _ string) string { return "the-code" }, fault.BadRequest},
 				{"half of it", func(uri, _ string) string { return uri + "?code=the-code" }, fault.BadRequest},
@@ -81,6 +90,16 @@ func TestWhatPeoplePaste(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+func TestACodeThatEndsInEqualsSignsIsPasted(t *testing.T) {
+	a := transporttest.Start(t, transport.NewPaste(27419), transporttest.Request())
+	if err := a.Prompt.Paste("dGhlIGNvZGU==#" + a.State); err != nil {
+		t.Fatal(err)
+	}
+	if e := a.Wait(t); e.Err != nil || e.Reply.Response.Code.Reveal() != "dGhlIGNvZGU==" {
+		t.Errorf("%+v", e)
 	}
 }
 
