@@ -330,7 +330,14 @@ func (a *fakeApp) startLocked(w http.ResponseWriter, body []byte) {
 	}
 	for _, t := range a.attempts {
 		if t.Status == "pending" {
-			reply(w, wire.ConnectStarted{AuthURL: authURL(t.State), State: t.State, ExpiresAt: &t.ExpiresAt, Transport: "loopback", Joined: true})
+			out := wire.ConnectStarted{
+				AuthURL: authURL(t.State), State: t.State, ExpiresAt: &t.ExpiresAt, Transport: t.Transport, Joined: true,
+				UserCode: t.UserCode, VerificationURI: t.VerificationURI,
+			}
+			if t.UserCode != "" {
+				out.AuthURL = codeURL
+			}
+			reply(w, out)
 			return
 		}
 	}
@@ -348,7 +355,9 @@ func (a *fakeApp) startLocked(w http.ResponseWriter, body []byte) {
 	switch in.CallbackTransport {
 	case "device":
 		out.Transport, out.UserCode, out.VerificationURI = "device", "WDJB-MJHT", "https://demo.example/device"
-		out.AuthURL = "https://demo.example/device?user_code=WDJB-MJHT"
+		out.AuthURL = codeURL
+		t := &a.attempts[len(a.attempts)-1]
+		t.Transport, t.UserCode, t.VerificationURI = out.Transport, out.UserCode, out.VerificationURI
 	case "paste":
 		out.Transport, out.Pastes = "paste", true
 	}
@@ -360,11 +369,16 @@ func (a *fakeApp) startLocked(w http.ResponseWriter, body []byte) {
 		out.AuthURL = ""
 	case "gets-a-strange-link":
 		out.AuthURL = "https://demo.example/\x1b[2J"
+	case "gets-a-strange-page":
+		out.VerificationURI = "https://demo.example/\x1b[2J"
 	case "approves", "denies":
 		time.AfterFunc(5*latency, func() { a.changed(func() { a.endLocked(state) }) })
 	}
 	reply(w, out)
 }
+
+// codeURL leads to the page with the code filled in.
+const codeURL = "https://demo.example/device?user_code=WDJB-MJHT"
 
 func authURL(state string) string {
 	return "https://demo.example/authorize?redirect_uri=http%3A%2F%2F127.0.0.1%3A27419%2Foauth%2Fcallback%2Fdemo&state=oauth-" + state

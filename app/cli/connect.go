@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -73,7 +74,7 @@ a code on any device, or you paste the address that your browser ends at.`,
 		if started.AlreadyConnected {
 			return connected(in.Service, started.ConnectionID, started.AccountInfo, started.GrantedScopes), nil
 		}
-		if err := printable(started.AuthURL); err != nil {
+		if err := cmp.Or(printable(started.AuthURL), printable(started.VerificationURI)); err != nil {
 			app.Cancel(hurry, started.State) // nobody could ever finish it
 			return answer{}, err
 		}
@@ -134,9 +135,14 @@ func (k *command) deferred(provider string, started wire.ConnectStarted) (answer
 		State     string     `json:"state"`
 		ExpiresAt *time.Time `json:"expires_at"`
 		UserCode  string     `json:"user_code,omitempty"`
-	}{done, true, provider, started.AuthURL, started.State, started.ExpiresAt, started.UserCode}
+
+		VerificationURI string `json:"verification_uri,omitempty"`
+	}{done, true, provider, started.AuthURL, started.State, started.ExpiresAt, started.UserCode, started.VerificationURI}
 	if !k.json {
-		k.sayCode(started)
+		if started.UserCode != "" {
+			k.note("Enter this code there: %s", text.Clean(started.UserCode, 60))
+			k.note(ownCode)
+		}
 		k.note("Keyturn finishes by itself when you have approved there, before %s. To cancel: keyturn cancel %s", clock(*started.ExpiresAt), started.State)
 	}
 	return alone(value, started.AuthURL), nil
@@ -151,7 +157,11 @@ func (k *command) show(ctx context.Context, provider string, started wire.Connec
 			k.note("An authorization for %s is already waiting; another program started it. Finish it there.", provider)
 			return
 		}
-		if !k.json {
+		switch {
+		case started.UserCode != "":
+			k.note("An authorization for %s is already waiting.", provider)
+			k.showCode(provider, started)
+		case !k.json:
 			k.link("An authorization for %s is already waiting in your browser. Its link:", provider, started)
 		}
 		return
@@ -185,13 +195,6 @@ func (k *command) show(ctx context.Context, provider string, started wire.Connec
 func (k *command) link(format, provider string, started wire.ConnectStarted) {
 	k.note(format, provider)
 	fmt.Fprintf(k.err, "\n  %s\n\n", started.AuthURL)
-	k.sayCode(started)
-}
-
-func (k *command) sayCode(started wire.ConnectStarted) {
-	if started.UserCode != "" {
-		k.note("Enter this code there: %s", text.Clean(started.UserCode, 60))
-	}
 }
 
 // sayForward tells somebody on another machine how the provider's answer gets

@@ -60,6 +60,9 @@ func (k *command) typed() bool {
 	return is && term.IsTerminal(int(in.Fd()))
 }
 
+// ownCode stands beside every code (RFC 8628 section 5.4).
+const ownCode = "Enter it only because you started this yourself, just now: whoever sends you a code wants your account."
+
 // showCode says what to enter where. In JSON mode it is said all the same: it
 // is for a person, and there is no other way on.
 func (k *command) showCode(provider string, started wire.ConnectStarted) {
@@ -70,7 +73,7 @@ func (k *command) showCode(provider string, started wire.ConnectStarted) {
 	if k.terminal && !k.json {
 		drawQR(k.err, started.AuthURL)
 	}
-	k.note("Enter it only because you started this yourself, just now: whoever sends you a code wants your account.")
+	k.note(ownCode)
 }
 
 // drawQR draws what a phone can read, two rows to a line. An address that
