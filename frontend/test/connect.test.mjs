@@ -134,6 +134,57 @@ describe('an attempt', () => {
     return page
   }
 
+  /** Takes a way for a browser elsewhere. @param {string} way */
+  async function elsewhere(way) {
+    const page = await at('ordinary', 'connect?provider=demo')
+    await page.getByText('Is your browser on another computer?').click()
+    await page.getByRole('button', { name: way }).click()
+    await heading('Connecting Demo')
+    return page
+  }
+
+  test('by device code shows the code, where to enter it and who asked, and opens nothing', async () => {
+    const page = await elsewhere('Connect by a code')
+    expect(asked(START)).toEqual([{ service: 'demo', callback_transport: 'device' }])
+    await page.getByText('WDJB-MJHT', { exact: true }).waitFor()
+    await page.getByText('https://demo.example/device', { exact: true }).waitFor()
+    await page.getByText('You started this in the window.').waitFor()
+    await page.getByText('Whoever sends you a code wants your account.').waitFor()
+    await page.getByRole('img', { name: 'QR code that leads to https://demo.example/device' }).waitFor()
+    expect(await page.getByText('Your browser has opened').count()).toBe(0)
+    expect(await page.locator('main a').count(), 'nothing there opens the page with the code filled in').toBe(0)
+    await page.getByRole('button', { name: 'Copy code' }).click()
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('WDJB-MJHT')
+    world.complete({ account_info: 'ada@demo.example' })
+    await heading('Demo is connected')
+    expect(await page.getByText('WDJB-MJHT').count(), 'a code that was used is gone').toBe(0)
+  })
+
+  test('by paste says what is wrong with an address, keeps it, and goes on with the right one', async () => {
+    const page = await elsewhere('Connect by pasting')
+    const field = page.getByLabel('Address of the page')
+    await field.fill('nonsense')
+    await page.keyboard.press('Enter')
+    await page.getByText('There is no code in that.').waitFor()
+    expect(await field.inputValue()).toBe('nonsense')
+    await field.fill('  http://127.0.0.1:27419/oauth/callback/demo?code=c&state=s ')
+    await page.keyboard.press('Enter')
+    await heading('Demo is connected')
+    expect(asked('POST /v1/internal/oauth/connect/st_0001/paste')).toEqual([
+      { text: 'nonsense' },
+      { text: 'http://127.0.0.1:27419/oauth/callback/demo?code=c&state=s' },
+    ])
+  })
+
+  test('by paste says when nobody answers', async () => {
+    const page = await elsewhere('Connect by pasting')
+    world.running = false
+    await page.getByLabel('Address of the page').fill('code=c&state=s')
+    await page.keyboard.press('Enter')
+    await page.locator('#pasted-failed', { hasText: 'Could not reach Keyturn.' }).waitFor()
+    world.running = true
+  })
+
   test('offers its link, when the browser did not open', async () => {
     const page = await started({ browser: false })
     await page.getByText('Keyturn could not open your browser.').waitFor()

@@ -134,6 +134,15 @@ export const scenes = {
       await see(page, 'WDJB-MJHT')
     },
   },
+  'attempt-device-elsewhere': {
+    world: () => {
+      const w = new World('ordinary')
+      w.start({ service: 'demo', callback_transport: 'device' }, 'local')
+      return w
+    },
+    view: 'attempt?state=st_0001',
+    then: (page) => see(page, 'A program on this computer started this'),
+  },
   'attempt-paste': {
     world: () => new World('ordinary'),
     view: 'connect?provider=demo',

@@ -243,8 +243,8 @@ export class World {
     return a
   }
 
-  /** @param {S['ConnectStart']} request */
-  start(request) {
+  /** @param {S['ConnectStart']} request @param {string} [starter] the kind of caller */
+  start(request, starter = 'window') {
     const p = this.provider(request.service)
     if (!p.ready) throw new Refusal(400, 'no_app', `${p.name} needs an OAuth app of yours first. See: keyturn providers get ${p.id}`)
     if (this.store) throw new Refusal(503, this.store.code, this.store.says)
@@ -253,7 +253,7 @@ export class World {
     const way = request.callback_transport ?? 'loopback'
     const more = way === 'device' ? { user_code: 'WDJB-MJHT', verification_uri: `https://${p.id}.example/device` } : { pastes: true }
     this.attempts.push({
-      state, url, request, service: p.id, service_name: p.name, transport: way, started_by: 'window', ...more,
+      state, url, request, service: p.id, service_name: p.name, transport: way, started_by: starter, ...more,
       status: 'pending', step: 'waiting_for_browser', started_at: at(0), expires_at: at(5 * MINUTE),
     })
     if (this.pace) this.#play(this.last)

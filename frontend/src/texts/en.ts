@@ -220,6 +220,11 @@ export const en = {
     copyCode: 'Copy code',
     codeCopied: 'Code copied',
     codeWarning: 'Enter it only because you started this yourself, just now. Whoever sends you a code wants your account.',
+    codeStarter: {
+      local: 'A program on this computer started this. If you do not know of it, cancel.',
+      window: 'You started this in the window.',
+      web_ui: 'This was started on the web page. If that was not you, cancel.',
+    } as Record<string, string>,
     qr: (at: string) => `QR code that leads to ${at}`,
     pasteTitle: 'Is your browser on another computer?',
     pasteSays: 'Approve there. The page that comes then does not load. Copy its whole address and paste it here.',
