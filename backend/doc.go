@@ -26,6 +26,8 @@
 //	bundle      the sealed file that moves everything to another computer; api asks it
 //	request     calls a provider's API with a token; api asks it, it asks the orchestrator
 //	api/wire    the JSON of the local API, and nothing else
+//	page        what the browser tab shows last; transport and gateway show it
+//	gateway     the public https endpoint for providers that insist on one (app/gateway serves it)
 //	client      calls that API from Go (app/cli and tests); knows wire and socket only
 //	socket      the local socket and who is at the other end of it
 //	relay       the app's end of a gateway's relay: callbacks for hosts no browser can reach

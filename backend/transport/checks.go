@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"keyturn/backend/oauth"
+	"keyturn/backend/page"
 )
 
 const donePath = "/oauth/done/"
@@ -226,7 +227,7 @@ func (l *Loopback) handOver(w http.ResponseWriter, c *call) {
 	a.response <- c.response
 	l.log.Info("authorization response received", "provider", a.provider)
 
-	header(w)
+	page.Header(w)
 	w.Header().Set("Location", donePath+id)
 	w.WriteHeader(http.StatusSeeOther)
 }
@@ -246,15 +247,15 @@ func (l *Loopback) result(w http.ResponseWriter, c *call, id string) {
 	defer wait.Stop()
 	select {
 	case <-a.told:
-		write(w, http.StatusOK, render(outcomePage(a.outcome, a.provider)))
+		page.Write(w, http.StatusOK, page.Render(page.Outcome(a.outcome, a.provider)))
 		return
 	case <-wait.C:
 	case <-c.Context().Done():
 	case <-l.closing:
-		write(w, http.StatusOK, render(closedPage))
+		page.Write(w, http.StatusOK, page.Render(closedPage))
 		return
 	}
-	write(w, http.StatusOK, finishing)
+	page.Write(w, http.StatusOK, finishing)
 }
 
 func newResultID() string {

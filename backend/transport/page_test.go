@@ -14,27 +14,28 @@ import (
 
 	"keyturn/backend/fault"
 	"keyturn/backend/oauth"
+	"keyturn/backend/page"
 )
 
 var update = flag.Bool("update", false, "write testdata/pages")
 
 // pages are all that a person may see, by file name.
-var pages = map[string]page{
+var pages = map[string]page.Page{
 	"finishing": finishingPage,
-	"connected": outcomePage(oauth.Outcome{
+	"connected": page.Outcome(oauth.Outcome{
 		OK: true, Provider: "GitHub", Account: "octocat",
 		Scopes: []string{"repo", "read:org", "user:email"},
 	}, "github"),
-	"connected-in-part": outcomePage(oauth.Outcome{
+	"connected-in-part": page.Outcome(oauth.Outcome{
 		OK: true, Provider: "Google", Account: "ada.lovelace@example.com",
 		Scopes:  []string{"openid", "email", "https://www.googleapis.com/auth/calendar.readonly"},
 		Missing: []string{"https://www.googleapis.com/auth/drive.readonly"},
 	}, "google"),
-	"connected-nameless": outcomePage(oauth.Outcome{OK: true}, "acme"),
-	"denied": outcomePage(oauth.Outcome{
+	"connected-nameless": page.Outcome(oauth.Outcome{OK: true}, "acme"),
+	"denied": page.Outcome(oauth.Outcome{
 		Provider: "Spotify", Code: string(fault.Denied), Message: "You said no at Spotify. Nothing was connected.",
 	}, "spotify"),
-	"failed": outcomePage(oauth.Outcome{
+	"failed": page.Outcome(oauth.Outcome{
 		Provider: "Atlassian", Code: string(fault.ExchangeFailed),
 		Message: "Atlassian refused the code that your browser brought. Check the client secret of the OAuth app, then connect again.",
 	}, "atlassian"),
@@ -50,7 +51,7 @@ var pages = map[string]page{
 func TestPagesLookAsReviewed(t *testing.T) {
 	for name, p := range pages {
 		file := filepath.Join("testdata", "pages", name+".html")
-		got := render(p)
+		got := page.Render(p)
 		if *update {
 			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 				t.Fatal(err)
@@ -71,7 +72,7 @@ func TestPagesLookAsReviewed(t *testing.T) {
 
 func TestEveryPageIsReadableWithoutColourPictureOrPointer(t *testing.T) {
 	for name, p := range pages {
-		html := string(render(p))
+		html := string(page.Render(p))
 		for _, want := range []string{
 			`<html lang="en">`, "<main>", `role="status" aria-live="polite"`, "<title>" + p.State + " · Keyturn</title>",
 			p.State + "</p>", `name="viewport"`, `content="light dark"`,
@@ -104,13 +105,13 @@ func TestOnlyASuccessSaysConnected(t *testing.T) {
 func TestStyleOfAPageIsTheOneItsPolicyAllows(t *testing.T) {
 	style := regexp.MustCompile(`(?s)<style>(.*?)</style>`)
 	for name, p := range pages {
-		html := string(render(p))
+		html := string(page.Render(p))
 		found := style.FindAllStringSubmatch(html, -1)
 		if len(found) != 1 {
 			t.Fatalf("%s has %d styles", name, len(found))
 		}
 		sum := sha256.Sum256([]byte(found[0][1]))
-		if !strings.Contains(pagePolicy, "style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'") {
+		if !strings.Contains(page.Policy, "style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'") {
 			t.Errorf("%s: a browser would refuse its style", name)
 		}
 		if strings.Contains(html, " style=") {
@@ -119,13 +120,13 @@ func TestStyleOfAPageIsTheOneItsPolicyAllows(t *testing.T) {
 	}
 	for _, never := range []string{"<script", "javascript:", "src=", "href=", "url(", "@import"} {
 		for name, p := range pages {
-			if strings.Contains(string(render(p)), never) {
+			if strings.Contains(string(page.Render(p)), never) {
 				t.Errorf("%s holds %s", name, never)
 			}
 		}
 	}
 	for _, want := range []string{"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"} {
-		if !strings.Contains(pagePolicy, want) {
+		if !strings.Contains(page.Policy, want) {
 			t.Errorf("the policy lacks %s", want)
 		}
 	}
@@ -143,7 +144,7 @@ var hostile = []string{
 func TestNothingFromOutsideGetsThroughAPage(t *testing.T) {
 	for _, x := range hostile {
 		for _, ok := range []bool{true, false} {
-			html := string(render(outcomePage(oauth.Outcome{
+			html := string(page.Render(page.Outcome(oauth.Outcome{
 				OK: ok, Provider: x, Account: x, Scopes: []string{x, x}, Missing: []string{x}, Code: x, Message: x,
 			}, "acme")))
 			if !utf8.ValidString(html) {
@@ -170,9 +171,9 @@ func TestALongListOfScopesIsCut(t *testing.T) {
 	for i := range many {
 		many[i] = "scope"
 	}
-	html := string(render(outcomePage(oauth.Outcome{OK: true, Scopes: many, Missing: many}, "acme")))
-	if n := strings.Count(html, "<bdi>scope</bdi>"); n != 2*maxScopes {
-		t.Errorf("%d scopes listed, want %d", n, 2*maxScopes)
+	html := string(page.Render(page.Outcome(oauth.Outcome{OK: true, Scopes: many, Missing: many}, "acme")))
+	if n := strings.Count(html, "<bdi>scope</bdi>"); n != 2*page.MaxScopes {
+		t.Errorf("%d scopes listed, want %d", n, 2*page.MaxScopes)
 	}
 	if n := strings.Count(html, "and 976 more"); n != 2 {
 		t.Errorf("the rest is mentioned %d times, want 2", n)

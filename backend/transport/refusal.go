@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"keyturn/backend/page"
 	"keyturn/backend/text"
 )
 
@@ -36,7 +37,7 @@ const (
 var refused = [refusals]struct {
 	name   string
 	status int
-	page   page
+	page   page.Page
 }{
 	notGET:        {"method", http.StatusMethodNotAllowed, nothingHere},
 	notOriginForm: {"request form", http.StatusBadRequest, nothingHere},
@@ -58,7 +59,7 @@ var refusedPages = func() (pages [refusals][]byte) {
 		if p := refused[i].page; p.Heading == "" {
 			pages[i] = terse
 		} else {
-			pages[i] = render(p)
+			pages[i] = page.Render(p)
 		}
 	}
 	return pages
@@ -80,7 +81,7 @@ func (l *Loopback) refuse(w http.ResponseWriter, no refusal) {
 	if inFull {
 		body = refusedPages[no]
 	}
-	write(w, refused[no].status, body)
+	page.Write(w, refused[no].status, body)
 }
 
 // inFullPerSecond is how many bad requests a second get a page made for people.
