@@ -1,7 +1,11 @@
 package transport_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -140,6 +144,64 @@ func TestWhatADeviceServerMayDo(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The gaps between polls are doubled while nothing comes back, and are what
+// they were once something does (RFC 8628 section 3.5).
+func TestAServerInTroubleIsPolledLess(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		faults []demo.Fault
+		at     []time.Duration // of the polls
+	}{
+		{"no answer", []demo.Fault{{On: demo.OpPoll, Times: 5, Drop: demo.Lost}},
+			[]time.Duration{5, 15, 35, 75, 155, 275, 280, 285}}, // never more than two minutes
+		{"500", []demo.Fault{{On: demo.OpPoll, Times: 2, Status: 500}}, []time.Duration{5, 15, 35, 40}},
+		{"Retry-After", []demo.Fault{{On: demo.OpPoll, Status: 429, Header: map[string][]string{"Retry-After": {"300"}}}},
+			[]time.Duration{5, 305, 310}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := watch(t, tt.faults...)
+				defer v.cancel()
+				begun := time.Now()
+				for i, at := range tt.at {
+					time.Sleep(time.Until(begun.Add(at*time.Second - time.Second)))
+					synctest.Wait()
+					if n := v.polls(); n != i {
+						t.Fatalf("%d polls before %d s, want %d", n, at, i)
+					}
+					time.Sleep(1500 * time.Millisecond)
+					synctest.Wait()
+					if n := v.polls(); n != i+1 {
+						t.Fatalf("%d polls after %d s, want %d", n, at, i+1)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestDV13TheDeviceCodeIsForTheProviderAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		as := demo.New(demo.Options{Record: true})
+		as.Script(demo.Fault{On: demo.OpPoll, Status: 500}, demo.Fault{On: demo.OpPoll, Drop: demo.Lost}, demo.Fault{On: demo.OpPoll, Status: 200, Body: `{}`})
+		var logged bytes.Buffer
+		log := slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		d := transport.NewDevice(oauth.NewHTTP(oauth.HTTPOptions{Transport: as, Log: log}), log, nil)
+		var shown oauth.Prompt
+		_, err := d.Authorize(t.Context(), deviceRequest(), func(p oauth.Prompt) { shown = p })
+		polls := as.Requests(demo.OpPoll)
+		if err == nil || len(polls) != 3 || !strings.Contains(logged.String(), "not answered") {
+			t.Fatalf("%v, %d polls, logged %q", err, len(polls), logged.String())
+		}
+		code := polls[0].Form.Get("device_code")
+		for where, text := range map[string]string{"log": logged.String(), "prompt": fmt.Sprintf("%+v", shown), "error": fmt.Sprintf("%v %v", err, errors.Unwrap(err))} {
+			if code == "" || strings.Contains(text, code) {
+				t.Errorf("DV-13 the %s holds the device code", where)
+			}
+		}
+	})
 }
 
 func TestACancelledDeviceIsNotPolledAnyMore(t *testing.T) {
