@@ -49,6 +49,7 @@ a code on any device, or you paste the address that your browser ends at.`,
 	f.Var(listFlag{&in.RequestedScopes}, "scopes", "ask for these scopes instead of the provider's defaults")
 	f.StringVar(&in.AccountHint, "account", "", "account to preselect at the provider")
 	f.BoolVar(&in.IfNeeded, "if-needed", false, "do nothing when a connection already covers this")
+	f.BoolVar(&in.ChooseAccount, "choose-account", false, "have the provider ask which account, whatever it remembers")
 	f.StringVar(&in.ClientID, "client-id", "", "OAuth app to use (default: the one last changed)")
 	transportFlag(f, &in.CallbackTransport)
 	f.BoolVar(&noBrowser, "no-browser", false, "print the link and return; the authorization goes on in Keyturn")
@@ -91,6 +92,9 @@ a code on any device, or you paste the address that your browser ends at.`,
 		}
 		if err != nil {
 			return answer{}, err
+		}
+		if status.AskedAccount != "" {
+			k.note("%s was asked for, and another account approved. For that one too: keyturn connect %s --choose-account", text.Clean(status.AskedAccount, 80), in.Service)
 		}
 		if len(status.MissingScopes) > 0 {
 			k.note("Asked for and not granted: %s", strings.Join(status.MissingScopes, ", "))

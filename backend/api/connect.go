@@ -16,6 +16,7 @@ func (s *Server) startConnect(ctx context.Context, in *with[wire.ConnectStart]) 
 		Scopes:    in.Body.RequestedScopes,
 		Account:   in.Body.AccountHint,
 		Transport: in.Body.CallbackTransport,
+		Choose:    in.Body.ChooseAccount,
 		IfNeeded:  in.Body.IfNeeded,
 		Starter:   principalOf(ctx).String(),
 	})
@@ -123,6 +124,7 @@ func statusOfAttempt(a orchestrator.Attempt) wire.ConnectStatus {
 		GrantedScopes: a.Granted,
 		MissingScopes: a.Missing,
 		ConnectionID:  a.ConnectionID,
+		AskedAccount:  a.Asked,
 		Code:          string(a.Code),
 		Error:         a.Message,
 		ExpiresAt:     a.Expires.UTC(),

@@ -43,6 +43,7 @@ var statusOf = map[fault.Code]int{
 	fault.Expired:              http.StatusConflict,
 	fault.GrantGone:            http.StatusConflict,
 	fault.GatewayUnreachable:   http.StatusBadGateway,
+	fault.CoolingDown:          http.StatusTooManyRequests,
 	fault.GatewayRequiresPKCE:  http.StatusBadRequest,
 	fault.FileDamaged:          http.StatusConflict,
 	fault.NeedsReconnect:       http.StatusConflict,

@@ -57,6 +57,7 @@ const (
 	NewerVersion    Code = "newer_version"    // an exported file is one of a newer Keyturn
 	HostNotAllowed  Code = "host_not_allowed" // the provider's entry does not name the host: no token goes there
 
+	CoolingDown         Code = "cooling_down"          // the same failed a moment ago, and a program asks again
 	GatewayUnreachable  Code = "gateway_unreachable"   // no gateway of ours answers at its address, or it does not pass callbacks on
 	GatewayRequiresPKCE Code = "gateway_requires_pkce" // nothing but PKCE would keep a gateway from using the code, and the provider does not document it
 

@@ -33,6 +33,7 @@ type Outcome struct {
 	Account  string   `json:"account,omitempty"`
 	Scopes   []string `json:"scopes,omitempty"`
 	Missing  []string `json:"missing,omitempty"`
+	Asked    string   `json:"asked,omitempty"` // the account that was asked for, when it is another
 	Code     string   `json:"code,omitempty"`
 	Message  string   `json:"message,omitempty"`
 }

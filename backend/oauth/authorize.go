@@ -61,6 +61,11 @@ func AuthorizationURL(r AuthorizationRequest, redirectURI string) (string, error
 			query.Set(name, value)
 		}
 	}
+	if r.Choose {
+		for name, value := range endpoint.Choose {
+			query.Set(name, value)
+		}
+	}
 	query.Set("response_type", "code")
 	query.Set("client_id", r.Client.ID)
 	query.Set("redirect_uri", redirectURI)

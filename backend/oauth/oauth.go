@@ -77,6 +77,9 @@ type AuthorizationEndpoint struct {
 	// Values may hold {account}: it becomes the account hint, and a parameter
 	// whose value is then empty is left out.
 	Params map[string]string
+	// Choose are sent, over Params, when the user is to choose an account
+	// (prompt=select_account, OpenID Connect Core 3.1.2.1).
+	Choose map[string]string
 	// ScopeParam is the parameter that carries the scopes; "" means "scope".
 	ScopeParam string
 }
@@ -186,6 +189,7 @@ type AuthorizationRequest struct {
 	Verifier    Secret // PKCE code_verifier; always S256
 	Nonce       Secret // OpenID Connect; sent only when "openid" is among the scopes
 	AccountHint string // login_hint or the server's own parameter
+	Choose      bool   // have the user choose an account
 	// ProviderID is the last element of the callback path, ProviderName what
 	// people call it.
 	ProviderID   string
@@ -262,6 +266,7 @@ type Outcome struct {
 	Account  string
 	Scopes   []string // granted
 	Missing  []string // asked for and not granted
+	Asked    string   // the account that was asked for, when it is another one
 	Code     string   // fault code when not OK
 	Message  string   // sentence when not OK
 }

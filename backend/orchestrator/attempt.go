@@ -53,7 +53,7 @@ func (a *attempt) shown() bool { return a.view.URL != "" }
 // are a set.
 func (a *attempt) sameAs(r ConnectRequest) bool {
 	return a.request.Provider == r.Provider && a.request.ClientID == r.ClientID &&
-		a.request.Account == r.Account && a.request.Transport == r.Transport &&
+		a.request.Account == r.Account && a.request.Transport == r.Transport && a.request.Choose == r.Choose &&
 		a.request.Secret.Reveal() == r.Secret.Reveal() &&
 		slices.Equal(sorted(a.request.Scopes), sorted(r.Scopes))
 }
@@ -153,6 +153,7 @@ func (o *Orchestrator) finishLocked(a *attempt, result func(*Attempt)) bool {
 	a.timer.Stop()
 	a.timer = time.AfterFunc(ResultLife, func() { o.forget(a) })
 	a.cancel()
+	o.coolLocked(a)
 	o.recordAttempt(a)
 	o.ringLocked()
 	return true

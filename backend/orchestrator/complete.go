@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"keyturn/backend/fault"
@@ -33,6 +34,7 @@ func (o *Orchestrator) respond(a *attempt, r oauth.Reply) oauth.Outcome {
 		Account:  v.Account,
 		Scopes:   v.Granted,
 		Missing:  v.Missing,
+		Asked:    v.Asked,
 		Code:     string(v.Code),
 		Message:  v.Message,
 	}
@@ -160,6 +162,7 @@ func (o *Orchestrator) grant(ctx context.Context, a *attempt, token oauth.Token,
 		v.Status = Complete
 		v.ConnectionID, v.Account = r.ID, r.Account.Label
 		v.Granted, v.Missing = r.Granted, without(r.Requested, r.Granted)
+		v.Asked = otherThan(a.request.Account, &r)
 	})
 	o.mu.Unlock()
 	if !done && isNew {
@@ -168,6 +171,16 @@ func (o *Orchestrator) grant(ctx context.Context, a *attempt, token oauth.Token,
 		_, err = o.Disconnect(ctx, r.ID)
 	}
 	return err
+}
+
+// otherThan returns the account that was asked for if r is certainly another
+// one. A hint can be an email address where the provider knows people by name,
+// or the other way round: that says nothing.
+func otherThan(asked string, r *Record) string {
+	if asked == "" || r.Account.Label == "" || isAccount(r, asked) || strings.Contains(asked, "@") != strings.Contains(r.Account.Label, "@") {
+		return ""
+	}
+	return asked
 }
 
 // granted returns the record of c as the attempt leaves it.

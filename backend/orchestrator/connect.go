@@ -28,6 +28,9 @@ func (o *Orchestrator) Connect(ctx context.Context, r ConnectRequest) (Started, 
 			return Started{Existing: &c}, nil
 		}
 	}
+	if err := o.warm(a, r.IfNeeded); err != nil {
+		return Started{}, err
+	}
 	// Better to fail now than after the user's consent (nothing was opened yet).
 	if err := o.store.Check(ctx); err != nil {
 		return Started{}, err
@@ -105,6 +108,7 @@ func (o *Orchestrator) prepare(r ConnectRequest) (*attempt, error) {
 			Verifier:    oauth.NewVerifier(),
 			Nonce:       oauth.NewNonce(),
 			AccountHint: r.Account,
+			Choose:      r.Choose,
 
 			ProviderID:   p.ID,
 			ProviderName: p.Name,

@@ -100,6 +100,7 @@ type Orchestrator struct {
 	looked      moment                   // when it was last looked what is due
 	apps        map[string]App           // by id
 	attempts    map[string]*attempt      // by handle
+	cooled      map[string]cooled        // by what was asked for
 	bells       map[chan struct{}]struct{}
 	storeErr    error // why the store is not open; nil once it was loaded
 	locked      bool  // by the user
@@ -139,6 +140,7 @@ func New(opts Options) *Orchestrator {
 		slots:       map[string]chan struct{}{},
 		apps:        map[string]App{},
 		attempts:    map[string]*attempt{},
+		cooled:      map[string]cooled{},
 		bells:       map[chan struct{}]struct{}{},
 		storeErr:    fault.New(fault.StoreLocked, "Keyturn is still opening its store. Try again in a moment."),
 	}

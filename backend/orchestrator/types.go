@@ -197,6 +197,8 @@ type Attempt struct {
 	Account      string    // when Complete
 	Granted      []string  // when Complete
 	Missing      []string  // when Complete: asked for and not granted
+	// Asked is the account that was asked for, when another one approved.
+	Asked string
 	Code         fault.Code
 	Message      string // the sentence, when Error
 }
@@ -220,6 +222,7 @@ type ConnectRequest struct {
 	Secret    oauth.Secret // overrides the app's for this attempt; usually zero
 	Scopes    []string     // nil means the provider's default
 	Account   string       // hint
+	Choose    bool         // have the provider ask which account, whatever it remembers
 	Transport string       // "" means the provider's best
 	IfNeeded  bool         // a connection that covers the request is enough
 	Starter   string       // the principal that asks

@@ -87,6 +87,10 @@ func Outcome(o oauth.Outcome, providerID string) Page {
 		Account: text.Clean(o.Account, maxAccount),
 		Hint:    CloseTab,
 	}
+	if asked := text.Clean(o.Asked, maxAccount); asked != "" {
+		p.Tone, p.State = Partly, "Another account"
+		p.Text = "Keyturn asked for " + asked + ", and another account approved. To connect that one as well, choose Use another account in Keyturn, or run: keyturn connect " + providerID + " --choose-account"
+	}
 	p.Granted, p.More = scopes(o.Scopes)
 	p.Missing, p.MoreMissing = scopes(o.Missing)
 	if len(p.Missing) > 0 {

@@ -48,8 +48,11 @@ type Provider struct {
 
 // Authorize is the authorization endpoint.
 type Authorize struct {
-	URL        string            `yaml:"url" json:"url"`
-	Params     map[string]string `yaml:"params,omitempty" json:"params,omitempty"` // {account} is the account hint
+	URL    string            `yaml:"url" json:"url"`
+	Params map[string]string `yaml:"params,omitempty" json:"params,omitempty"` // {account} is the account hint
+	// Choose replaces params when the user is to choose an account; with an
+	// issuer it is {prompt: select_account} unless the file says otherwise.
+	Choose     map[string]string `yaml:"choose,omitempty" json:"choose,omitempty"`
 	ScopeParam string            `yaml:"scope_param,omitempty" json:"scope_param,omitempty"`
 }
 

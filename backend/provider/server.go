@@ -17,6 +17,7 @@ func (p Provider) Server() oauth.Server {
 		Authorize: oauth.AuthorizationEndpoint{
 			URL:        p.Authorize.URL,
 			Params:     p.Authorize.Params,
+			Choose:     p.choose(),
 			ScopeParam: p.Authorize.ScopeParam,
 		},
 		Device: oauth.DeviceEndpoint{URL: p.Device.URL, Params: p.Device.Params},
@@ -61,6 +62,14 @@ func (p Provider) Server() oauth.Server {
 		AllowLoopbackHTTP: p.AllowLoopbackHTTP,
 		TrustedHosts:      p.TrustedHosts,
 	}
+}
+
+// choose is what has the provider ask which account is meant.
+func (p Provider) choose() map[string]string {
+	if p.Authorize.Choose == nil && p.Issuer != "" {
+		return map[string]string{"prompt": "select_account"} // OpenID Connect Core 3.1.2.1
+	}
+	return p.Authorize.Choose
 }
 
 // ownRefreshParams are the parameters of a refresh that an entry has no say

@@ -62,6 +62,7 @@ func (p Provider) wrongs() []wrong {
 
 	c.url("authorize.url", p.Authorize.URL, true)
 	c.params("authorize.params", p.Authorize.Params, ownAuthorizeParams)
+	c.params("authorize.choose", p.Authorize.Choose, ownAuthorizeParams)
 	c.that(p.Authorize.ScopeParam == "" || namePattern.MatchString(p.Authorize.ScopeParam) && !slices.Contains(ownAuthorizeParams, p.Authorize.ScopeParam),
 		"authorize.scope_param", "must be the name of a query parameter")
 

@@ -173,6 +173,17 @@ export const scenes = {
       await see(page, 'Read the notes')
     },
   },
+  'attempt-other-account': {
+    world: () => new World('ordinary'),
+    view: 'connect?provider=demo',
+    then: async (page, world) => {
+      await attempt((w) => w.complete({ account_info: 'grace@demo.example', asked_account: 'ada@demo.example', granted_scopes: ['profile'] }))(page, world)
+      await see(page, 'another account approved')
+      await press(page, 'Use another account')
+      await see(page, 'Waiting for you to approve')
+      if (!world.last.request.choose_account) throw new Error('the choice was not asked for')
+    },
+  },
   'attempt-denied': {
     world: () => new World('ordinary'),
     view: 'connect?provider=demo',

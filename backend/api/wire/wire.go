@@ -15,6 +15,7 @@ type ConnectStart struct {
 	RequestedScopes   []string `json:"requested_scopes,omitempty" maxItems:"200" doc:"Replace the provider's defaults"`
 	AccountHint       string   `json:"account_hint,omitempty" maxLength:"320" doc:"Account to preselect at the provider"`
 	IfNeeded          bool     `json:"if_needed,omitempty" doc:"Do nothing when a connection already covers the request"`
+	ChooseAccount     bool     `json:"choose_account,omitempty" doc:"Have the provider ask which account, whatever it remembers"`
 	OpenBrowser       bool     `json:"open_browser,omitempty" doc:"Have Keyturn open the browser where it runs, for a caller on another computer"`
 }
 
@@ -46,6 +47,7 @@ type ConnectStatus struct {
 	GrantedScopes []string  `json:"granted_scopes,omitempty"`
 	MissingScopes []string  `json:"missing_scopes,omitempty" doc:"Asked for and not granted"`
 	ConnectionID  string    `json:"connection_id,omitempty"`
+	AskedAccount  string    `json:"asked_account,omitempty" doc:"The account that was asked for, when another one approved"`
 	Code          string    `json:"code,omitempty"`
 	Error         string    `json:"error,omitempty"`
 	ExpiresAt     time.Time `json:"expires_at"`

@@ -671,6 +671,8 @@ export interface components {
         };
         Attempt: {
             account_info?: string;
+            /** @description The account that was asked for, when another one approved */
+            asked_account?: string;
             code?: string;
             connection_id?: string;
             error?: string;
@@ -715,6 +717,8 @@ export interface components {
              * @enum {string}
              */
             callback_transport?: "loopback" | "gateway" | "device" | "paste";
+            /** @description Have the provider ask which account, whatever it remembers */
+            choose_account?: boolean;
             /** @description OAuth app; default: the one last updated */
             client_id?: string;
             /** @description Used for this attempt instead of the app's */
@@ -755,6 +759,8 @@ export interface components {
         };
         ConnectStatus: {
             account_info?: string;
+            /** @description The account that was asked for, when another one approved */
+            asked_account?: string;
             code?: string;
             connection_id?: string;
             error?: string;
