@@ -20,7 +20,7 @@ func TestANewFormatKeepsWhatTheOldOneHeld(t *testing.T) {
 	old, err := os.ReadFile(p.database())
 	must(t, err)
 	grants := sealedGrants(t, p)
-	copied := p.database() + ".before-2"
+	copied := p.database() + ".before-3"
 
 	t.Run("a step that fails changes nothing", func(t *testing.T) {
 		store.AnotherStep(t, "ALTER TABLE apps ADD COLUMN note TEXT NOT NULL DEFAULT ''; SELECT no_such_function()")

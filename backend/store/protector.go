@@ -193,6 +193,6 @@ func (s *Store) writeNote(ctx context.Context, n note) error {
 
 // empty reports whether nothing is sealed.
 func (s *Store) empty(ctx context.Context) (empty bool, err error) {
-	err = s.db.QueryRowContext(ctx, "SELECT NOT EXISTS (SELECT 1 FROM connections UNION ALL SELECT 1 FROM apps UNION ALL SELECT 1 FROM providers)").Scan(&empty)
+	err = s.db.QueryRowContext(ctx, "SELECT NOT EXISTS (SELECT 1 FROM connections UNION ALL SELECT 1 FROM apps UNION ALL SELECT 1 FROM providers UNION ALL SELECT 1 FROM secrets)").Scan(&empty)
 	return empty, failure(err, s.path)
 }

@@ -59,6 +59,7 @@ var steps = []string{
 	 ) STRICT, WITHOUT ROWID;
 	 CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 1), filler BLOB NOT NULL) STRICT;
 	 INSERT INTO probe VALUES (1, zeroblob(0));`,
+	`CREATE TABLE secrets (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID;`,
 }
 
 // openDatabase opens the database in dir, which was checked, and makes it when

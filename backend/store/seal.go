@@ -35,7 +35,7 @@ var errNotOurs = errors.New("sealed value: authentication failed")
 // token useless beside the row of another; it does not stop somebody who can
 // write to the file from putting back a whole older row.
 type binding struct {
-	kind       string // "connection", "app", "provider"
+	kind       string // "connection", "app", "provider", "secret"
 	id         string
 	provider   string
 	origin     string // of the token endpoint

@@ -149,6 +149,16 @@ func (s *Store) reseal(ctx context.Context, k *key, n note) (damaged []orchestra
 	if err != nil {
 		return nil, err
 	}
+	names, err := texts(ctx, s.db, "SELECT name FROM secrets")
+	if err != nil {
+		return nil, failure(err, s.path)
+	}
+	secrets := map[string]string{}
+	for _, name := range names {
+		if text, err := s.secret(ctx, name); err == nil {
+			secrets[name] = text
+		} // one that does not open is left as it is, too
+	}
 	words, err := json.Marshal(n)
 	if err != nil {
 		return nil, failure(err, s.path)
@@ -182,6 +192,11 @@ func (s *Store) reseal(ctx context.Context, k *key, n note) (damaged []orchestra
 			err = tx.QueryRowContext(ctx, "SELECT definition FROM providers WHERE id = ?", p.ID).Scan(&definition)
 		}
 		put("providers", p.ID, providerBinding(p.ID, definition), struct{}{})
+	}
+	for name, text := range secrets {
+		if err == nil {
+			_, err = tx.ExecContext(ctx, "UPDATE secrets SET sealed = ? WHERE name = ?", k.seal(secretBinding(name), []byte(text)), name)
+		}
 	}
 	if err == nil {
 		_, err = tx.ExecContext(ctx, "INSERT INTO meta VALUES ('key', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", string(words))
