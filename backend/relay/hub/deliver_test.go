@@ -318,7 +318,14 @@ func TestNothingSecretIsOnNATSOrInTheLog(t *testing.T) {
 	g.Deliver(t.Context(), "github", url.Values{"state": {a.State()}, "code": {"the-secret-code", "the-secret-code"}})
 	g.Deliver(t.Context(), "gitlab", callback(a, "the-secret-code"))
 	a.Confirm("wrong")
-	spy.Flush()
+	sees := func() bool { // question and answer
+		mu.Lock()
+		defer mu.Unlock()
+		return strings.Count(seen.String(), "\n_INBOX.") > 0 && strings.Contains(seen.String(), relay.Subject(e.ID))
+	}
+	for deadline := time.Now().Add(5 * time.Second); !sees() && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
 	mu.Lock()
 	defer mu.Unlock()
 	if !strings.Contains(seen.String(), relay.Subject(e.ID)) || !strings.Contains(g.logs.String(), "relayed") {

@@ -18,6 +18,8 @@ const (
 	chunk = 1 << 10
 	// stuck is how long an app may take to read a chunk.
 	stuck = 10 * time.Second
+	// lastWords is how long a connection stays open for reading once NATS is done with it.
+	lastWords = time.Second
 )
 
 // Handler is where apps connect; the gateway puts it at a path of its own. It
@@ -142,13 +144,16 @@ func (p *pipes) arrive(joined *pipe) {
 }
 
 // copy passes bytes on in both directions until either end closes, and then
-// closes both.
+// closes both. What NATS says last, which is why it throws an app out, must
+// arrive: until the app has closed too, or for as long as lastWords, the rest
+// of what it sends is read and dropped.
 func (p *pipes) copy(of *pipe) {
 	back := &frames{to: of.app}
 	go func() {
 		defer p.copying.Done()
 		_ = p.to.down(back, of.nats)
-		p.end(of)
+		of.nats.Close()
+		_ = of.app.SetReadDeadline(time.Now().Add(lastWords))
 	}()
 	defer p.copying.Done()
 	var from io.Reader = of.app
@@ -157,6 +162,8 @@ func (p *pipes) copy(of *pipe) {
 		of.early = nil
 	}
 	_ = p.to.up(of.nats, from, back)
+	of.nats.Close()
+	_, _ = io.Copy(io.Discard, of.app)
 	p.end(of)
 }
 
