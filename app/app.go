@@ -26,7 +26,6 @@ import (
 	"keyturn/backend/activity"
 	"keyturn/backend/api"
 	"keyturn/backend/api/wire"
-	"keyturn/backend/config"
 	"keyturn/backend/demo"
 	"keyturn/backend/fault"
 	"keyturn/backend/oauth"
@@ -63,7 +62,7 @@ type App struct {
 	activity *activity.Log
 	log      *slog.Logger
 	http     *oauth.HTTP // to providers
-	gateway  *transport.Gateway
+	gateways *gateways
 	core     *orchestrator.Orchestrator
 	window   *window
 	desk     *desk
@@ -123,11 +122,13 @@ func (a *App) Run(ctx context.Context) error {
 	defer a.closeLoopback(loopback)
 	host := demo.NewHost(a.places.Data, demoPort)
 	defer host.Close()
-	a.gateway = transport.NewGateway(loopback, a.settings.gateway, http.DefaultClient)
+	a.gateways = &gateways{settings: a.settings, store: sealed, log: a.log}
+	a.gateways.by = transport.NewGateway(loopback, a.settings.gateway, a.gateways.client, http.DefaultClient)
 	if err := a.openCore(sealed, loopback, host); err != nil {
 		return err
 	}
 	defer start(a.ctx, "orchestrator", a.core.Run, a.log, a.quit)()
+	defer start(a.ctx, "gateway", func(ctx context.Context) error { return a.gateways.follow(ctx, a.core) }, a.log, a.quit)()
 
 	a.window = newWindow(a.Dist, a.log)
 	server := api.New(a.apiOptions())
@@ -165,7 +166,7 @@ func (a *App) openCore(sealed *store.Store, loopback *transport.Loopback, host *
 		Catalogue: catalogue,
 		Transports: map[string]orchestrator.Transport{
 			"loopback": loopback,
-			"gateway":  a.gateway,
+			"gateway":  a.gateways.by,
 			"device":   transport.NewDevice(a.http, a.log, nil),
 			"paste":    transport.NewPaste(a.settings.get().CallbackPort),
 		},
@@ -212,7 +213,7 @@ func (a *App) apiOptions() api.Options {
 		Activity:     a.activity,
 		Settings:     a.settings.get,
 		SaveSettings: a.saveSettings,
-		CheckGateway: a.checkGateway,
+		Gateways:     a.gateways,
 		Log:          a.log,
 	}
 	if program == "desktop" {
@@ -226,16 +227,6 @@ func (a *App) saveSettings(in wire.Settings) error {
 	err := a.settings.save(in)
 	a.activity.Switch(*a.settings.get().Activity)
 	return err
-}
-
-// checkGateway sends a test callback through the gateway at an address.
-func (a *App) checkGateway(ctx context.Context, written string) (wire.Gateway, error) {
-	url, err := config.GatewayURL(written)
-	if err != nil {
-		return wire.Gateway{}, err
-	}
-	took, err := a.gateway.Check(ctx, url)
-	return wire.Gateway{URL: url, RedirectURI: url + "/oauth/callback/{provider}", CameHomeMS: took.Milliseconds()}, err
 }
 
 // start runs a part beside the others and returns what stops it and waits. A

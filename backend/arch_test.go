@@ -28,7 +28,7 @@ var allowed = map[string][]string{
 	"backend/oauth":                   {"fault", "text", "strictjson"},
 	"backend/provider":                {"oauth", "fault", "text"},
 	"backend/orchestrator":            {"provider", "oauth", "fault", "activity"},
-	"backend/transport":               {"oauth", "fault", "text", "page"},
+	"backend/transport":               {"oauth", "fault", "text", "page", "relay"},
 	"backend/transport/transporttest": {"oauth", "fault"},
 	"backend/store":                   {"orchestrator", "provider", "oauth", "fault", "text"},
 	"backend/store/storetest":         {"orchestrator", "provider", "oauth", "fault"},

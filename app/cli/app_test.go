@@ -188,6 +188,10 @@ func (a *fakeApp) routeLocked(w http.ResponseWriter, method string, path []strin
 	case route == "POST gateway":
 		var in wire.GatewayAdd
 		json.Unmarshal(body, &in)
+		if in.Enrolment != "" {
+			reply(w, wire.Gateway{URL: "https://gateway.example", RedirectURI: "https://gateway.example/oauth/callback/{provider}", CameHomeMS: 17, Relay: true})
+			return
+		}
 		if in.URL == "" {
 			in.URL = a.gateway
 		}
@@ -260,6 +264,8 @@ func (a *fakeApp) routeLocked(w http.ResponseWriter, method string, path []strin
 		reply(w, wire.Done{OK: true})
 	case path[0] == "internal" && len(path) == 5 && path[4] == "cancel":
 		a.cancelLocked(path[3])
+		reply(w, wire.Done{OK: true})
+	case path[0] == "internal" && len(path) == 5 && path[4] == "confirm":
 		reply(w, wire.Done{OK: true})
 	case path[0] == "internal" && len(path) == 5 && path[4] == "paste":
 		var in wire.Paste

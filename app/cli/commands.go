@@ -43,6 +43,7 @@ func commands() []entry {
 		{"disconnect", accounts, (*command).disconnect},
 		{"cancel", accounts, (*command).cancel},
 		{"paste", accounts, (*command).paste},
+		{"confirm", accounts, (*command).confirm},
 
 		{"providers", registry, (*command).providers},
 		{"apps", registry, (*command).apps},

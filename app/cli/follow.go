@@ -117,6 +117,8 @@ func (w waiting) progress(step string) {
 	switch step {
 	case "waiting_for_browser":
 		w.k.note("Waiting for you to approve in the browser. Ctrl-C cancels.")
+	case "awaiting_confirmation":
+		w.k.note("The answer has come. Type the code that the browser shows.")
 	case "exchanging":
 		w.k.note("Approved. Fetching the token.")
 	case "identifying":

@@ -27,16 +27,31 @@ yourself with keyturn-gateway, or use that of your team.`,
 
 func (k *command) gatewayAdd() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "add <url>",
+		Use:   "add <url> | -",
 		Short: "Test a gateway, and use it from now on",
-		Args:  one("url"),
+		Long: `Test a gateway, and use it from now on. For a server that no browser can reach,
+have the gateway's owner enrol it (keyturn-gateway enrol) and give the line that
+this prints on standard input: it is a secret, and arguments can be read by
+every program.`,
+		Example: `  keyturn gateway add https://gateway.example.com
+  keyturn gateway add -                          asks for the enrolment`,
+		Args: one("url"),
 	}
 	return k.does(cmd, func(ctx context.Context, args []string) (answer, error) {
 		app, err := k.app()
 		if err != nil {
 			return answer{}, err
 		}
-		out, err := app.AddGateway(ctx, args[0])
+		in := wire.GatewayAdd{URL: args[0]}
+		if args[0] == "-" {
+			in.URL = ""
+			if in.Enrolment, err = k.line("Enrolment: ", "Nothing was given. Put the line that keyturn-gateway enrol printed on standard input."); err != nil {
+				return answer{}, err
+			}
+		} else if !strings.Contains(args[0], "://") {
+			return answer{}, wrong("An address begins with https://. An enrolment is a secret: give it on standard input, with keyturn gateway add -")
+		}
+		out, err := app.AddGateway(ctx, in)
 		if err != nil {
 			return answer{}, err
 		}
@@ -86,7 +101,11 @@ func gatewaySaid(out wire.Gateway, more ...string) answer {
 		outcome
 		wire.Gateway
 	}{done, out}, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "A test callback came home in %d ms by way of %s.\n%s", out.CameHomeMS, out.URL, strings.Join(more, ""))
+		came := "A test callback came home"
+		if out.Relay {
+			came = "Connected"
+		}
+		_, err := fmt.Fprintf(w, "%s in %d ms by way of %s.\n%s", came, out.CameHomeMS, out.URL, strings.Join(more, ""))
 		return err
 	}}
 }

@@ -22,6 +22,7 @@ var rightUsage = map[string][]string{
 	"disconnect":          {"demo"},
 	"cancel":              {"handle1"},
 	"paste":               {"handle1"},
+	"confirm":             {"handle1"},
 	"providers list":      {},
 	"providers get":       {"demo"},
 	"providers register":  {"own", "--issuer", "https://id.example"},

@@ -107,20 +107,24 @@ func drawQR(w io.Writer, address string) {
 	fmt.Fprintln(w, b.String())
 }
 
-// offerPaste takes pasted addresses from the terminal while the attempt is
-// followed. A read from a terminal cannot be interrupted: it is left behind
-// when the attempt ends.
+// offerPaste takes pasted addresses, or the code that the browser shows, from
+// the terminal while the attempt is followed. A read from a terminal cannot be
+// interrupted: it is left behind when the attempt ends.
 func (k *command) offerPaste(ctx context.Context, app *client.Client, started wire.ConnectStarted) {
-	if !started.Pastes || started.Joined || k.json || !k.typed() || started.Transport != "paste" && !remote() {
+	send, ask := app.Paste, "Approve there. The page that comes then does not load: paste its address here, and press Enter."
+	if started.Confirms {
+		send, ask = app.Confirm, "Approve there. The page that comes then shows a code: type it here, and press Enter."
+	}
+	if !started.Pastes && !started.Confirms || started.Joined || k.json || !k.typed() || !started.Confirms && started.Transport != "paste" && !remote() {
 		return
 	}
-	k.note("Approve there. The page that comes then does not load: paste its address here, and press Enter.")
+	k.note("%s", ask)
 	go func() {
 		lines := bufio.NewReaderSize(k.in, 32<<10)
 		for ctx.Err() == nil {
 			line, err := lines.ReadString('\n')
 			if line = strings.TrimSpace(line); line != "" && ctx.Err() == nil {
-				if failed := app.Paste(ctx, started.State, line); failed != nil {
+				if failed := send(ctx, started.State, line); failed != nil {
 					k.note("%s", sentenceOf(failed))
 				} else {
 					return
@@ -155,20 +159,55 @@ calls state; keyturn status shows it too.`,
 		if err != nil {
 			return answer{}, err
 		}
-		if k.typed() {
-			fmt.Fprint(k.err, "Address of the page that did not load: ")
-		}
-		line, err := bufio.NewReader(io.LimitReader(k.in, maxPasted+2)).ReadString('\n')
-		if line = strings.TrimSpace(line); line == "" {
-			if err == nil || err == io.EOF {
-				return answer{}, wrong("Nothing was pasted. Give the address of the page that did not load on standard input.")
-			}
-			return answer{}, fault.Wrap(err, fault.BadRequest, "Standard input cannot be read.")
-		}
-		if len(line) > maxPasted {
-			return answer{}, fault.New(fault.BadRequest, "That is longer than an address. Copy the address of the page that did not load, and nothing else.")
+		line, err := k.line("Address of the page that did not load: ", "Nothing was pasted. Give the address of the page that did not load on standard input.")
+		if err != nil {
+			return answer{}, err
 		}
 		if err := app.Paste(ctx, args[0], line); err != nil {
+			return answer{}, err
+		}
+		return said(done, "Taken. How it went on: keyturn status"), nil
+	})
+}
+
+// line reads one line from standard input, which a person is asked for.
+func (k *command) line(question, nothing string) (string, error) {
+	if k.typed() {
+		fmt.Fprint(k.err, question)
+	}
+	line, err := bufio.NewReader(io.LimitReader(k.in, maxPasted+2)).ReadString('\n')
+	switch line = strings.TrimSpace(line); {
+	case line == "" && (err == nil || err == io.EOF):
+		return "", wrong("%s", nothing)
+	case line == "":
+		return "", fault.Wrap(err, fault.BadRequest, "Standard input cannot be read.")
+	case len(line) > maxPasted:
+		return "", fault.New(fault.BadRequest, "That is too long to be what was asked for. Copy it again, and nothing else.")
+	}
+	return line, nil
+}
+
+func (k *command) confirm() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "confirm <state>",
+		Short: "Type the code that the browser shows, for a connect through a relay",
+		Long: `Type the code that the browser shows after you have approved, for an
+authorization whose response came through the relay of a gateway. It proves that
+the browser is yours: give the code to nobody. It is read from standard input,
+or asked for.`,
+		Args:              one("state"),
+		ValidArgsFunction: k.completeAttempts,
+	}
+	return k.does(cmd, func(ctx context.Context, args []string) (answer, error) {
+		app, err := k.app()
+		if err != nil {
+			return answer{}, err
+		}
+		code, err := k.line("Code that the browser shows: ", "Nothing was typed. Give the code that the browser shows on standard input.")
+		if err != nil {
+			return answer{}, err
+		}
+		if err := app.Confirm(ctx, args[0], code); err != nil {
 			return answer{}, err
 		}
 		return said(done, "Taken. How it went on: keyturn status"), nil

@@ -154,10 +154,23 @@ func sayStatus(w io.Writer, all wire.Connections, shown []wire.Connection, only 
 func sayPending(w io.Writer, attempts []wire.Attempt, only string) {
 	for _, a := range attempts {
 		if a.Status == "pending" && (only == "" || a.Service == only) {
-			fmt.Fprintf(w, "Waiting for the browser until %s: %s. To cancel: keyturn cancel %s\n",
-				clock(a.ExpiresAt), text.Clean(a.Service, 64), text.Clean(a.State, 64))
+			handle := text.Clean(a.State, 64)
+			fmt.Fprintf(w, "%s until %s: %s. To cancel: keyturn cancel %s\n", waitsFor(a, handle), clock(a.ExpiresAt), text.Clean(a.Service, 64), handle)
 		}
 	}
+}
+
+// waitsFor is what a pending attempt waits for, and where the user can do it.
+func waitsFor(a wire.Attempt, handle string) string {
+	switch {
+	case a.Step == "awaiting_confirmation":
+		return "Waiting for the code that the browser shows (keyturn confirm " + handle + ")"
+	case a.UserCode != "":
+		return "Waiting for the code " + text.Clean(a.UserCode, 60) + " to be entered at " + text.Clean(a.VerificationURI, 300)
+	case a.Transport == "paste":
+		return "Waiting for the address of the page that does not load (keyturn paste " + handle + ")"
+	}
+	return "Waiting for the browser"
 }
 
 // sayMore says what a row of the table has no room for.

@@ -49,8 +49,7 @@ type Options struct {
 	Activity     *activity.Log
 	Settings     func() wire.Settings
 	SaveSettings func(wire.Settings) error
-	// CheckGateway sends a test callback through the gateway at an address.
-	CheckGateway func(ctx context.Context, url string) (wire.Gateway, error)
+	Gateways     Gateways
 	Log          *slog.Logger
 }
 

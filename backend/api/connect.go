@@ -54,6 +54,7 @@ func (s *Server) started(ctx context.Context, started orchestrator.Started, open
 		Transport: a.Transport,
 		Joined:    started.Joined,
 		Pastes:    a.Pastes,
+		Confirms:  a.Confirms,
 		UserCode:  a.UserCode,
 
 		VerificationURI: a.VerificationURI,
@@ -95,6 +96,13 @@ func (s *Server) pasteResponse(_ context.Context, in *ofAttemptWith[wire.Paste])
 	return wire.Done{OK: true}, nil
 }
 
+func (s *Server) confirmResponse(_ context.Context, in *ofAttemptWith[wire.Confirm]) (wire.Done, error) {
+	if err := s.o.Confirm(in.State, in.Body.Code); err != nil {
+		return wire.Done{}, err
+	}
+	return wire.Done{OK: true}, nil
+}
+
 func (s *Server) listAttempts(context.Context, *nothing) (wire.Attempts, error) {
 	out := wire.Attempts{Attempts: []wire.Attempt{}}
 	for _, a := range s.o.Snapshot().Attempts {
@@ -107,6 +115,7 @@ func (s *Server) listAttempts(context.Context, *nothing) (wire.Attempts, error) 
 			StartedBy:     a.Starter,
 			UserCode:      a.UserCode,
 			Pastes:        a.Pastes && a.Status == orchestrator.Pending,
+			Confirms:      a.Confirms && a.Status == orchestrator.Pending,
 
 			VerificationURI: a.VerificationURI,
 		})

@@ -7,30 +7,28 @@ import (
 	"keyturn/backend/fault"
 )
 
-// addGateway tests a gateway and, when a test callback came home, keeps it.
+// Gateways is what the program can do with gateways.
+type Gateways interface {
+	// Add tests a gateway and uses it from now on.
+	Add(ctx context.Context, in wire.GatewayAdd) (wire.Gateway, error)
+	// Check tests the gateway in use; fault.NotFound without one.
+	Check(ctx context.Context) (wire.Gateway, error)
+	Remove(ctx context.Context) error
+}
+
 func (s *Server) addGateway(ctx context.Context, in *with[wire.GatewayAdd]) (wire.Gateway, error) {
-	out, err := s.opts.CheckGateway(ctx, in.Body.URL)
-	if err != nil {
-		return wire.Gateway{}, err
+	if (in.Body.URL == "") == (in.Body.Enrolment == "") {
+		return wire.Gateway{}, fault.New(fault.BadRequest, "Give the address of a gateway, or what keyturn-gateway enrol printed.")
 	}
-	now := s.opts.Settings()
-	now.Gateway = &out.URL
-	return out, s.opts.SaveSettings(now)
+	return s.opts.Gateways.Add(ctx, in.Body)
 }
 
-// checkGateway tests the gateway that is set up.
 func (s *Server) checkGateway(ctx context.Context, _ *nothing) (wire.Gateway, error) {
-	set := s.gateway()
-	if set == "" {
-		return wire.Gateway{}, fault.New(fault.NotFound, "No gateway is set up. Add one with: keyturn gateway add https://…")
-	}
-	return s.opts.CheckGateway(ctx, set)
+	return s.opts.Gateways.Check(ctx)
 }
 
-func (s *Server) removeGateway(context.Context, *nothing) (wire.Done, error) {
-	now, none := s.opts.Settings(), ""
-	now.Gateway = &none
-	return wire.Done{OK: true}, s.opts.SaveSettings(now)
+func (s *Server) removeGateway(ctx context.Context, _ *nothing) (wire.Done, error) {
+	return wire.Done{OK: true}, s.opts.Gateways.Remove(ctx)
 }
 
 // gateway returns the address of the gateway, or "".

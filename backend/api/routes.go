@@ -59,6 +59,7 @@ func routes() []route {
 		{"POST", "/v1/internal/oauth/connect/start", user, "startConnect", "Start an authorization, or join an equal one", typed((*Server).startConnect)},
 		{"GET", "/v1/internal/oauth/connect/status/{state}", user, "connectStatus", "Read how an authorization stands", typed((*Server).connectStatus)},
 		{"POST", "/v1/internal/oauth/connect/{state}/cancel", user, "cancelConnect", "Cancel an authorization; ending an ended one is no error", typed((*Server).cancelConnect)},
+		{"POST", "/v1/internal/oauth/connect/{state}/confirm", user, "confirmResponse", "Confirm a response with the code that the browser shows", typed((*Server).confirmResponse)},
 		{"POST", "/v1/internal/oauth/connect/{state}/paste", user, "pasteResponse", "Bring the response from a page that did not load", typed((*Server).pasteResponse)},
 		{"POST", "/v1/internal/oauth/connect/{state}/restart", person, "restartConnect", "End an authorization and start it anew", typed((*Server).restartConnect)},
 		{"POST", "/v1/internal/open", localOnly, "open", "Show the window", typed((*Server).open)},

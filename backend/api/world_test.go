@@ -125,12 +125,7 @@ func newWorld(t testing.TB, with setup) *world {
 			return []wire.Check{{Name: "store", Status: "ok", Says: "The store is open."}}
 		},
 		Settings: func() wire.Settings { w.mu.Lock(); defer w.mu.Unlock(); return w.settings },
-		CheckGateway: func(_ context.Context, url string) (wire.Gateway, error) {
-			if url != "https://gateway.example" {
-				return wire.Gateway{}, fault.New(fault.GatewayUnreachable, "The gateway does not answer.")
-			}
-			return wire.Gateway{URL: url, RedirectURI: url + "/oauth/callback/{provider}", CameHomeMS: 41}, nil
-		},
+		Gateways: gateways{w},
 		SaveSettings: func(s wire.Settings) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -268,4 +263,38 @@ func mustNotHold(t testing.TB, what, text string, canaries ...string) {
 			t.Errorf("%s holds %q:\n%s", what, c, text)
 		}
 	}
+}
+
+// gateways stands in for the program's: one of them answers.
+type gateways struct{ w *world }
+
+func (g gateways) Add(_ context.Context, in wire.GatewayAdd) (wire.Gateway, error) {
+	if in.URL != "https://gateway.example" && in.Enrolment == "" {
+		return wire.Gateway{}, fault.New(fault.GatewayUnreachable, "The gateway does not answer.")
+	}
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	g.w.settings.Gateway = &in.URL
+	return g.answer(), nil
+}
+
+func (g gateways) answer() wire.Gateway {
+	url := *g.w.settings.Gateway
+	return wire.Gateway{URL: url, RedirectURI: url + "/oauth/callback/{provider}", CameHomeMS: 41}
+}
+
+func (g gateways) Check(context.Context) (wire.Gateway, error) {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	if g.w.settings.Gateway == nil || *g.w.settings.Gateway == "" {
+		return wire.Gateway{}, fault.New(fault.NotFound, "No gateway is set up.")
+	}
+	return g.answer(), nil
+}
+
+func (g gateways) Remove(context.Context) error {
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	g.w.settings.Gateway = nil
+	return nil
 }

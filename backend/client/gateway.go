@@ -7,9 +7,9 @@ import (
 )
 
 // AddGateway tests a gateway and has Keyturn use it from now on.
-func (c *Client) AddGateway(ctx context.Context, url string) (wire.Gateway, error) {
+func (c *Client) AddGateway(ctx context.Context, in wire.GatewayAdd) (wire.Gateway, error) {
 	var out wire.Gateway
-	err := c.post(ctx, "/v1/gateway", wire.GatewayAdd{URL: url}, &out)
+	err := c.post(ctx, "/v1/gateway", in, &out)
 	return out, err
 }
 

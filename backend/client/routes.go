@@ -49,6 +49,14 @@ func (c *Client) Paste(ctx context.Context, state, text string) error {
 	return c.post(ctx, "/v1/internal/oauth/connect/"+state+"/paste", wire.Paste{Text: text}, &wire.Done{})
 }
 
+// Confirm types the code that the browser shows, for an attempt that waits for it.
+func (c *Client) Confirm(ctx context.Context, state, code string) error {
+	if !segment(state) {
+		return unknownState()
+	}
+	return c.post(ctx, "/v1/internal/oauth/connect/"+state+"/confirm", wire.Confirm{Code: code}, &wire.Done{})
+}
+
 // Attempts lists the attempts in progress or just ended.
 func (c *Client) Attempts(ctx context.Context) ([]wire.Attempt, error) {
 	var out wire.Attempts

@@ -27,11 +27,12 @@ type Host struct {
 	linger  time.Duration
 	server  *Server
 
-	mu     sync.Mutex // guards what follows
-	users  int
-	http   *http.Server // nil: not listening
-	ending *time.Timer
-	closed bool
+	mu       sync.Mutex // guards what follows
+	users    int
+	http     *http.Server // nil: not listening
+	listener net.Listener // of http
+	ending   *time.Timer
+	closed   bool
 }
 
 // NewHost returns a host that does not listen yet. Grants are kept in dir, and
@@ -84,6 +85,7 @@ func (h *Host) listenLocked() error {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(h.server.opts.Log.Handler(), slog.LevelDebug),
 	}
+	h.listener = l
 	go h.http.Serve(netutil.LimitListener(l, 128))
 	return nil
 }
@@ -111,6 +113,7 @@ func (h *Host) stopLocked() {
 	if h.http == nil {
 		return
 	}
+	h.listener.Close() // also when Serve has not got to it yet
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if h.http.Shutdown(ctx) != nil {

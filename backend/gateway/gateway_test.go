@@ -176,7 +176,7 @@ func TestACallbackComesHomeThroughTheRealGateway(t *testing.T) {
 	defer server.Close()
 	home := transport.NewLoopback(transport.LoopbackOptions{})
 	defer home.Close(context.Background())
-	way := transport.NewGateway(home, func() string { return server.URL }, http.DefaultClient)
+	way := transport.NewGateway(home, func() string { return server.URL }, nil, http.DefaultClient)
 	if took, err := way.Check(t.Context(), server.URL); err != nil || took > 5*time.Second {
 		t.Fatal(took, err)
 	}
@@ -201,7 +201,7 @@ func TestAVictimsConsentEndsInTheVictimsComputer(t *testing.T) {
 	defer server.Close()
 	home := transport.NewLoopback(transport.LoopbackOptions{})
 	defer home.Close(context.Background())
-	way := transport.NewGateway(home, func() string { return server.URL }, http.DefaultClient)
+	way := transport.NewGateway(home, func() string { return server.URL }, nil, http.DefaultClient)
 	attackers := transporttest.Start(t, way, transporttest.Request())
 
 	// The victim's browser runs elsewhere: 127.0.0.1 is another computer there,

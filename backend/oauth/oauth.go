@@ -221,6 +221,12 @@ type Prompt struct {
 	// of a page that did not load. It is nil where nothing comes back that way.
 	// A *fault.Error says what is wrong with a text, which changes nothing.
 	Paste func(text string) error
+	// Held is closed once a response has come that the user has to confirm with
+	// the code that the browser shows there; Confirm takes what was typed, and
+	// its *fault.Error says what was wrong. Both are nil where nothing is
+	// confirmed.
+	Held    <-chan struct{}
+	Confirm func(code string) error
 }
 
 // AuthorizationResponse is what came back (RFC 6749 section 4.1.2): a code or

@@ -30,6 +30,7 @@ type attempt struct {
 	view        Attempt
 	redirectURI string
 	paste       func(text string) error // nil: nothing can be pasted
+	confirm     func(code string) error // nil: nothing has to be confirmed
 	failed      error                   // why there is no prompt
 	timer       *time.Timer
 }
@@ -112,6 +113,35 @@ func (o *Orchestrator) Paste(handle, text string) error {
 	return paste(text)
 }
 
+// Confirm takes the code that the browser shows, for an attempt whose response
+// came by way of a relay. A wrong code is said, and may be corrected twice.
+func (o *Orchestrator) Confirm(handle, code string) error {
+	o.mu.Lock()
+	a := o.attempts[handle]
+	if a == nil {
+		o.mu.Unlock()
+		return unknownHandle()
+	}
+	confirm, pending, name := a.confirm, a.view.Status == Pending, a.provider.Name
+	o.mu.Unlock()
+	switch {
+	case !pending:
+		return fault.New(fault.Conflict, "This attempt has ended already. Start again if it did not go well.")
+	case confirm == nil:
+		return fault.New(fault.BadRequest, "Nothing has to be confirmed for %s: it finishes by itself when you have approved there.", name)
+	}
+	return confirm(code)
+}
+
+// awaitConfirmation shows that a response is there which has to be confirmed.
+func (o *Orchestrator) awaitConfirmation(a *attempt, held <-chan struct{}) {
+	select {
+	case <-held:
+		o.at(a, AwaitingConfirmation)
+	case <-a.ctx.Done():
+	}
+}
+
 // expire is what the timer of a pending attempt does.
 func (o *Orchestrator) expire(a *attempt) {
 	o.mu.Lock()
@@ -122,7 +152,7 @@ func (o *Orchestrator) expire(a *attempt) {
 // expireLocked ends an attempt that still waits. One whose response has come
 // does not: the exchange has limits of its own. Callers hold mu.
 func (o *Orchestrator) expireLocked(a *attempt) {
-	if a.view.Step == WaitingForBrowser {
+	if a.view.Step == WaitingForBrowser || a.view.Step == AwaitingConfirmation {
 		o.failLocked(a, fault.New(fault.Expired, "%s was not approved within %s. Start again when you are ready.", a.provider.Name, minutes(a.view.Expires.Sub(a.view.Started))))
 	}
 }

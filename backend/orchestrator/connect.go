@@ -292,6 +292,10 @@ func (o *Orchestrator) carry(a *attempt) {
 		a.view.URL, a.redirectURI = p.URL, p.RedirectURI
 		a.view.UserCode, a.view.VerificationURI = p.UserCode, p.VerificationURI
 		a.paste, a.view.Pastes = p.Paste, p.Paste != nil
+		a.confirm, a.view.Confirms = p.Confirm, p.Confirm != nil
+		if p.Held != nil {
+			o.goLocked(func() { o.awaitConfirmation(a, p.Held) })
+		}
 		if !p.Expires.IsZero() && a.view.Status == Pending { // the provider sets the time
 			left := min(p.Expires.Sub(o.now()), DeviceLife)
 			a.view.Expires = o.now().Add(left)

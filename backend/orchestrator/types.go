@@ -168,6 +168,9 @@ type Step string
 // The steps, in order.
 const (
 	WaitingForBrowser Step = "waiting_for_browser"
+	// AwaitingConfirmation: a response has come that the user has to confirm
+	// with the code which the browser shows.
+	AwaitingConfirmation Step = "awaiting_confirmation"
 	Exchanging        Step = "exchanging"
 	Identifying       Step = "identifying"
 	Saving            Step = "saving"
@@ -190,6 +193,7 @@ type Attempt struct {
 	UserCode        string
 	VerificationURI string
 	Pastes          bool // Paste can bring the response
+	Confirms        bool // Confirm has to take a code before the response counts
 
 	Started      time.Time
 	Expires      time.Time // when a pending attempt expires; when a result is forgotten

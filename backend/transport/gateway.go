@@ -11,6 +11,7 @@ import (
 
 	"keyturn/backend/fault"
 	"keyturn/backend/oauth"
+	"keyturn/backend/relay"
 )
 
 // gatewayPath is where a gateway sends the browser. It is not the callback
@@ -27,15 +28,20 @@ type Gateway struct {
 	loopback *Loopback
 	client   *http.Client // for Check
 	base     func() string
+	relay    func() *relay.Client
 }
 
 // NewGateway returns the way by the gateway whose https address, without a path,
 // base returns at the time of each attempt; "" means that there is none. The
-// client speaks to that gateway, and is asked by Check only.
-func NewGateway(l *Loopback, base func() string, client *http.Client) *Gateway {
+// client speaks to that gateway, and is asked by Check only. An app that is
+// enrolled at it has a relay; nil, or a nil client, is one that is not.
+func NewGateway(l *Loopback, base func() string, enrolled func() *relay.Client, client *http.Client) *Gateway {
 	asking := *client
 	asking.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Gateway{loopback: l, base: base, client: &asking}
+	if enrolled == nil {
+		enrolled = func() *relay.Client { return nil }
+	}
+	return &Gateway{loopback: l, base: base, relay: enrolled, client: &asking}
 }
 
 // Ready says whether a gateway is set up.
@@ -50,6 +56,9 @@ func (g *Gateway) Ready() error {
 func (g *Gateway) Authorize(ctx context.Context, req oauth.AuthorizationRequest, show func(oauth.Prompt)) (oauth.Reply, error) {
 	if err := g.Ready(); err != nil {
 		return oauth.Reply{}, err
+	}
+	if r := g.relay(); r != nil {
+		return g.authorizeByRelay(ctx, r, req, show)
 	}
 	req.Redirect = oauth.RedirectRule{} // the provider sees the gateway's address only
 	return g.loopback.authorize(ctx, req, bounced{g.base(), req.ProviderID}, show)

@@ -46,7 +46,7 @@ func newBouncer(t testing.TB) *bouncer {
 
 func byGateway(t testing.TB, base string) (*transport.Gateway, *transport.Loopback) {
 	l, _ := newLoopback(t)
-	return transport.NewGateway(l, func() string { return base }, http.DefaultClient), l
+	return transport.NewGateway(l, func() string { return base }, nil, http.DefaultClient), l
 }
 
 // follow does what a browser does with a response at the gateway.

@@ -50,10 +50,15 @@ export type Step = NonNullable<Attempt['step']>
 /** The steps in their order. */
 export const steps = ['waiting_for_browser', 'exchanging', 'identifying', 'saving'] as const satisfies readonly Step[]
 
+/** The place of a step in that order: a confirmation belongs to the first. */
+export const placeOf = (step: Step) => (step === 'awaiting_confirmation' ? 0 : steps.indexOf(step))
+
 /** What is being done in a step, and how it reads once it is done. */
 export function stepWords(step: Step, provider: string): { now: string; done: string } {
   const words = texts.attempt.steps
   switch (step) {
+    case 'awaiting_confirmation':
+      return words.awaiting_confirmation()
     case 'waiting_for_browser':
       return words.waiting_for_browser(provider)
     case 'exchanging':

@@ -154,6 +154,18 @@ export const scenes = {
       await see(page, 'There is no code in that')
     },
   },
+  'attempt-confirm': {
+    world: () => new World('ordinary'),
+    view: 'connect?provider=demo',
+    then: async (page, world) => {
+      await press(page, 'Connect Demo')
+      await see(page, 'Waiting for you to approve')
+      world.last.step = 'awaiting_confirmation'
+      await page.getByRole('textbox', { name: 'Code' }).fill('AAAA')
+      await press(page, 'Confirm')
+      await see(page, '2 tries are left')
+    },
+  },
   'attempt-identifying': {
     world: () => new World('ordinary'),
     view: 'connect?provider=demo',

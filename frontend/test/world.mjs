@@ -363,6 +363,11 @@ export class World {
           return World.#status(this.#attempt(next))
         }
         const a = this.#attempt(action)
+        if (next === 'confirm') {
+          if (body.code !== 'K7QM-2D4X') throw new Refusal(400, 'bad_request', 'That is not the code on the page in your browser. 2 tries are left.')
+          this.complete({ account_info: 'ada@demo.example' }, a)
+          return { ok: true }
+        }
         if (next === 'paste') {
           if (!body.text.includes('code=')) throw new Refusal(400, 'bad_request', 'There is no code in that. Copy the whole address of the page that did not load, from its beginning to its end.')
           this.complete({ account_info: 'ada@demo.example' }, a)

@@ -29,6 +29,7 @@ type ConnectStarted struct {
 	// VerificationURI is where; auth_url may lead there with the code filled in.
 	VerificationURI string `json:"verification_uri,omitempty"`
 	Pastes          bool   `json:"pastes,omitempty" doc:"The address of a page that did not load can be pasted"`
+	Confirms        bool   `json:"confirms,omitempty" doc:"The code that the browser shows at the end has to be typed here"`
 	Joined          bool   `json:"joined,omitempty" doc:"An equal attempt was pending already: do not open a second tab"`
 	Browser         string `json:"browser,omitempty" enum:"opened,failed" doc:"Whether Keyturn could open the browser, when it was to do that"`
 
@@ -42,7 +43,7 @@ type ConnectStarted struct {
 type ConnectStatus struct {
 	Status        string    `json:"status" enum:"pending,complete,error"`
 	Service       string    `json:"service"`
-	Step          string    `json:"step,omitempty" enum:"waiting_for_browser,exchanging,identifying,saving"`
+	Step          string    `json:"step,omitempty" enum:"waiting_for_browser,awaiting_confirmation,exchanging,identifying,saving"`
 	AccountInfo   string    `json:"account_info,omitempty"`
 	GrantedScopes []string  `json:"granted_scopes,omitempty"`
 	MissingScopes []string  `json:"missing_scopes,omitempty" doc:"Asked for and not granted"`
@@ -65,6 +66,12 @@ type Attempt struct {
 	// VerificationURI is where the user enters the code.
 	VerificationURI string `json:"verification_uri,omitempty"`
 	Pastes          bool   `json:"pastes,omitempty" doc:"The address of a page that did not load can be pasted"`
+	Confirms        bool   `json:"confirms,omitempty" doc:"The code that the browser shows at the end has to be typed here"`
+}
+
+// Confirm is the code that the browser shows, typed by the person.
+type Confirm struct {
+	Code string `json:"code" minLength:"1" maxLength:"64"`
 }
 
 // Paste brings a response that the browser could not bring.

@@ -77,5 +77,8 @@ export const cancel = (state: string) =>
 export const paste = (state: string, text: string) =>
   answer(api.POST('/v1/internal/oauth/connect/{state}/paste', { params: { path: { state } }, body: { text } }))
 
+export const confirm = (state: string, code: string) =>
+  answer(api.POST('/v1/internal/oauth/connect/{state}/confirm', { params: { path: { state } }, body: { code } }))
+
 export const restart = (state: string) =>
   answer(api.POST('/v1/internal/oauth/connect/{state}/restart', { params: { path: { state } } }))

@@ -362,6 +362,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/internal/oauth/connect/{state}/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Confirm a response with the code that the browser shows */
+        post: operations["confirmResponse"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/internal/oauth/connect/{state}/paste": {
         parameters: {
             query?: never;
@@ -674,6 +691,8 @@ export interface components {
             /** @description The account that was asked for, when another one approved */
             asked_account?: string;
             code?: string;
+            /** @description The code that the browser shows at the end has to be typed here */
+            confirms?: boolean;
             connection_id?: string;
             error?: string;
             /** Format: date-time */
@@ -694,7 +713,7 @@ export interface components {
             /** @enum {string} */
             status: "pending" | "complete" | "error";
             /** @enum {string} */
-            step?: "waiting_for_browser" | "exchanging" | "identifying" | "saving";
+            step?: "waiting_for_browser" | "awaiting_confirmation" | "exchanging" | "identifying" | "saving";
             transport: string;
             user_code?: string;
             verification_uri?: string;
@@ -708,6 +727,9 @@ export interface components {
             says: string;
             /** @enum {string} */
             status: "ok" | "missing" | "failed";
+        };
+        Confirm: {
+            code: string;
         };
         ConnectStart: {
             /** @description Account to preselect at the provider */
@@ -742,6 +764,8 @@ export interface components {
              * @enum {string}
              */
             browser?: "opened" | "failed";
+            /** @description The code that the browser shows at the end has to be typed here */
+            confirms?: boolean;
             connection_id?: string;
             /** Format: date-time */
             expires_at?: string;
@@ -773,7 +797,7 @@ export interface components {
             /** @enum {string} */
             status: "pending" | "complete" | "error";
             /** @enum {string} */
-            step?: "waiting_for_browser" | "exchanging" | "identifying" | "saving";
+            step?: "waiting_for_browser" | "awaiting_confirmation" | "exchanging" | "identifying" | "saving";
         };
         Connection: {
             account?: string;
@@ -937,16 +961,20 @@ export interface components {
         Gateway: {
             /**
              * Format: int64
-             * @description How long the test callback took, in milliseconds
+             * @description How long the test callback took, in milliseconds; by relay how long the connection took
              */
             came_home_ms: number;
             /** @description What to register with providers that accept https only; {provider} stands for the provider's id */
             redirect_uri: string;
+            /** @description Callbacks come over a connection that Keyturn holds */
+            relay?: boolean;
             url: string;
         };
         GatewayAdd: {
-            /** @description https://host, maybe with a port */
-            url: string;
+            /** @description What keyturn-gateway enrol printed, for an app that no browser can reach */
+            enrolment?: string;
+            /** @description https://host, maybe with a port; or enrolment */
+            url?: string;
         };
         Health: {
             /** @description The computer that Keyturn runs on: a socket can be forwarded */
@@ -1945,6 +1973,42 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirmResponse: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Status handle */
+                state: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Confirm"];
+            };
+        };
         responses: {
             /** @description OK */
             200: {
