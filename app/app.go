@@ -124,15 +124,17 @@ func (a *App) Run(ctx context.Context) error {
 	defer host.Close()
 	a.gateways = &gateways{settings: a.settings, store: sealed, log: a.log}
 	a.gateways.by = transport.NewGateway(loopback, a.settings.gateway, a.gateways.client, http.DefaultClient)
+	a.gateways.by.Forwards(a.gateways.forwarding)
 	if err := a.openCore(sealed, loopback, host); err != nil {
 		return err
 	}
 	defer start(a.ctx, "orchestrator", a.core.Run, a.log, a.quit)()
-	defer start(a.ctx, "gateway", func(ctx context.Context) error { return a.gateways.follow(ctx, a.core) }, a.log, a.quit)()
 
 	a.window = newWindow(a.Dist, a.log)
 	server := api.New(a.apiOptions())
 	a.window.door = server.Door(api.Window)
+	a.gateways.door = server.Door(api.Gateway)
+	defer start(a.ctx, "gateway", func(ctx context.Context) error { return a.gateways.follow(ctx, a.core) }, a.log, a.quit)()
 	a.desk = newDesk(a.act, a.log)
 	defer a.clicks.Wait()
 	listener, err := socket.Listen(a.places.Socket)

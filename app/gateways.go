@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"sync"
 	"time"
@@ -10,6 +11,8 @@ import (
 	"keyturn/backend/api/wire"
 	"keyturn/backend/config"
 	"keyturn/backend/fault"
+	"keyturn/backend/gateway"
+	"keyturn/backend/oauth"
 	"keyturn/backend/orchestrator"
 	"keyturn/backend/relay"
 	"keyturn/backend/transport"
@@ -35,13 +38,22 @@ type gateways struct {
 	settings *settings
 	store    secrets
 	log      *slog.Logger
-	by       *transport.Gateway // set before anything is asked
+	by       *transport.Gateway // set before anything is asked, like door
+	door     http.Handler       // for a gateway that forwards
 
 	work sync.Mutex // one change at a time
 
 	mu      sync.Mutex
-	running *relay.Client // nil: not enrolled, or locked
-	stop    func()
+	running *relay.Client // nil: not enrolled at a relay, or locked
+	listens bool          // a forwarding gateway reaches us
+	stop    func()        // of whichever of the two; nil when there is none
+}
+
+// forwarding reports whether a gateway forwards to here.
+func (g *gateways) forwarding() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.listens
 }
 
 // client returns the connection to the gateway, nil when Keyturn is not enrolled.
@@ -89,6 +101,12 @@ func (g *gateways) restore(ctx context.Context, open bool) {
 		}
 		return
 	}
+	if e, is := gateway.ParseForwardEnrolment(text); is {
+		if err := g.listen(oauth.NewSecret(e.Bearer)); err != nil {
+			g.log.Error("no gateway can forward to here", "err", fault.MessageOf(err))
+		}
+		return
+	}
 	e, err := relay.ParseEnrolment(text)
 	if err != nil {
 		g.log.Warn("enrolment at the gateway not understood", "err", err)
@@ -97,11 +115,24 @@ func (g *gateways) restore(ctx context.Context, open bool) {
 	g.connect(relay.NewClient(e, relay.Options{Log: g.log}))
 }
 
+// listen lets a forwarding gateway reach us, in the place of what was before.
+func (g *gateways) listen(bearer oauth.Secret) error {
+	g.connect(nil)
+	stop, err := g.listenForGateway(bearer)
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	g.listens, g.stop = true, stop
+	g.mu.Unlock()
+	return nil
+}
+
 // connect runs c in the place of the one before; nil ends it.
 func (g *gateways) connect(c *relay.Client) {
 	g.mu.Lock()
 	before := g.stop
-	g.running, g.stop = c, nil
+	g.running, g.listens, g.stop = c, false, nil
 	if c != nil {
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan struct{})
@@ -141,6 +172,18 @@ func (g *gateways) Add(ctx context.Context, in wire.GatewayAdd) (wire.Gateway, e
 
 // enrol connects with an enrolment, and keeps it when that works.
 func (g *gateways) enrol(ctx context.Context, text string) (wire.Gateway, error) {
+	if e, is := gateway.ParseForwardEnrolment(text); is {
+		if err := g.listen(oauth.NewSecret(e.Bearer)); err != nil {
+			return wire.Gateway{}, err
+		}
+		if err := g.store.SaveSecret(ctx, enrolmentName, text); err != nil {
+			g.connect(nil)
+			return wire.Gateway{}, err
+		}
+		out := answerOf(e.Gateway, 0, false)
+		out.Forward = true
+		return out, g.keep(e.Gateway)
+	}
 	e, err := relay.ParseEnrolment(text)
 	if err != nil {
 		return wire.Gateway{}, err
@@ -184,6 +227,11 @@ func (g *gateways) Check(ctx context.Context) (wire.Gateway, error) {
 		defer cancel()
 		err := client.Ready(waiting)
 		return answerOf(base, time.Since(begun), true), err
+	}
+	if g.forwarding() { // only the gateway can try that way
+		out := answerOf(base, 0, false)
+		out.Forward = true
+		return out, nil
 	}
 	took, err := g.by.Check(ctx, base)
 	return answerOf(base, took, false), err

@@ -40,6 +40,13 @@ func (s *settings) get() wire.Settings {
 	return wire.Settings{CallbackPort: now.CallbackPort, Notifications: now.Notifications, Activity: &now.Activity, Gateway: &now.Gateway}
 }
 
+// all returns the settings as the file has them.
+func (s *settings) all() config.Settings {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now
+}
+
 // gateway returns the address of the gateway, "" when there is none.
 func (s *settings) gateway() string {
 	s.mu.Lock()

@@ -102,8 +102,12 @@ func gatewaySaid(out wire.Gateway, more ...string) answer {
 		wire.Gateway
 	}{done, out}, func(w io.Writer) error {
 		came := "A test callback came home"
-		if out.Relay {
+		switch {
+		case out.Relay:
 			came = "Connected"
+		case out.Forward:
+			_, err := fmt.Fprintf(w, "%s may forward callbacks to here; a first connect shows whether it reaches this computer.\n%s", out.URL, strings.Join(more, ""))
+			return err
 		}
 		_, err := fmt.Fprintf(w, "%s in %d ms by way of %s.\n%s", came, out.CameHomeMS, out.URL, strings.Join(more, ""))
 		return err

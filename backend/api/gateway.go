@@ -2,9 +2,11 @@ package api
 
 import (
 	"context"
+	"net/url"
 
 	"keyturn/backend/api/wire"
 	"keyturn/backend/fault"
+	"keyturn/backend/oauth"
 )
 
 // Gateways is what the program can do with gateways.
@@ -14,6 +16,28 @@ type Gateways interface {
 	// Check tests the gateway in use; fault.NotFound without one.
 	Check(ctx context.Context) (wire.Gateway, error)
 	Remove(ctx context.Context) error
+	// Forwarded takes a response that a forwarding gateway brought.
+	Forwarded(ctx context.Context, state string, r oauth.AuthorizationResponse) (oauth.Outcome, error)
+}
+
+// forwardedCallback reads the response as strictly as the callback endpoint
+// reads its query: by the same parser.
+func (s *Server) forwardedCallback(ctx context.Context, in *with[wire.Forwarded]) (wire.Outcome, error) {
+	query := url.Values{"state": {in.Body.State}}
+	for name, value := range map[string]string{"code": in.Body.Code, "error": in.Body.Error} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	if in.Body.Iss != nil {
+		query.Set("iss", *in.Body.Iss)
+	}
+	state, response, err := oauth.ParseAuthorizationResponse(query.Encode())
+	if err != nil {
+		return wire.Outcome{}, badRequest("This is no authorization response: it has a state, and a code or an error.")
+	}
+	o, err := s.opts.Gateways.Forwarded(ctx, state, response)
+	return wire.Outcome(o), err
 }
 
 func (s *Server) addGateway(ctx context.Context, in *with[wire.GatewayAdd]) (wire.Gateway, error) {

@@ -47,3 +47,30 @@ func TestAGatewayIsKeptOnceATestCallbackCameHome(t *testing.T) {
 		t.Errorf("%q is still there", got)
 	}
 }
+
+func TestAForwardedCallbackIsReadStrictly(t *testing.T) {
+	w := newWorld(t, setup{})
+	for _, tt := range []struct {
+		name string
+		in   wire.Forwarded
+		want string // code of the problem, "" for an outcome
+	}{
+		{"a code", wire.Forwarded{State: "known", Code: "c"}, ""},
+		{"an error", wire.Forwarded{State: "known", Error: "access_denied"}, ""},
+		{"GW-07 a state of nobody", wire.Forwarded{State: "other", Code: "c"}, "state_unknown"},
+		{"GW-13 code and error", wire.Forwarded{State: "known", Code: "c", Error: "e"}, "bad_request"},
+		{"GW-13 neither", wire.Forwarded{State: "known"}, "bad_request"},
+		{"GW-13 a line break", wire.Forwarded{State: "known", Code: "c\r\nX: y"}, "bad_request"},
+	} {
+		var out wire.Outcome
+		status, problem := w.call(t, api.Gateway, "POST", "/v1/internal/oauth/callback", tt.in, &out)
+		if problem.Code != tt.want || tt.want == "" && out.Provider != "Demo" {
+			t.Errorf("%s: %d %+v %+v", tt.name, status, problem, out)
+		}
+	}
+	for _, p := range []api.Principal{api.Local, api.Window, api.WebUI} {
+		if status, _ := w.call(t, p, "POST", "/v1/internal/oauth/callback", wire.Forwarded{State: "known", Code: "c"}, nil); status != 403 {
+			t.Errorf("%v may bring callbacks: %d", p, status)
+		}
+	}
+}

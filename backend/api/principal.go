@@ -43,6 +43,7 @@ const (
 	localOnly     = access(1 << Local)
 	windowOnly    = access(1 << Window)
 	localOrWindow = access(1<<Local | 1<<Window)
+	gatewayOnly   = access(1 << Gateway)
 	user          = access(1<<Local | 1<<Window | 1<<WebUI) // the user, by whatever means
 	person        = access(1<<Window | 1<<WebUI)            // the user in front of a screen
 )

@@ -56,6 +56,7 @@ func routes() []route {
 		{"POST", "/v1/gateway/remove", user, "removeGateway", "Use no gateway from now on", typed((*Server).removeGateway)},
 		{"GET", "/v1/health", user, "health", "Ask whether Keyturn runs, and which", typed((*Server).health)},
 		{"POST", "/v1/import", localOnly, "importAll", "Take what exportAll wrote", typed((*Server).importAll)},
+		{"POST", "/v1/internal/oauth/callback", gatewayOnly, "forwardedCallback", "Bring an authorization response; the answer is what became of it", typed((*Server).forwardedCallback)},
 		{"POST", "/v1/internal/oauth/connect/start", user, "startConnect", "Start an authorization, or join an equal one", typed((*Server).startConnect)},
 		{"GET", "/v1/internal/oauth/connect/status/{state}", user, "connectStatus", "Read how an authorization stands", typed((*Server).connectStatus)},
 		{"POST", "/v1/internal/oauth/connect/{state}/cancel", user, "cancelConnect", "Cancel an authorization; ending an ended one is no error", typed((*Server).cancelConnect)},

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -37,6 +38,11 @@ type Settings struct {
 	// Gateway is the address of the gateway for providers that accept https
 	// callbacks only; usually none.
 	Gateway string `toml:"gateway,omitempty" comment:"Address of a gateway, for providers that accept https callbacks only."`
+	// GatewayListen is where a forwarding gateway reaches Keyturn, while one is
+	// enrolled; GatewayCert and GatewayKey are needed unless it is on this machine.
+	GatewayListen string `toml:"gateway_listen,omitempty" comment:"host:port where a forwarding gateway reaches Keyturn. Takes effect at the next start."`
+	GatewayCert   string `toml:"gateway_cert,omitempty" comment:"Certificate chain for gateway_listen, PEM."`
+	GatewayKey    string `toml:"gateway_key,omitempty" comment:"Its private key, PEM."`
 }
 
 // Default returns the usual settings. The port lies below every range that
@@ -98,12 +104,31 @@ func (s Settings) check() error {
 	if s.CallbackPort < lowestPort || s.CallbackPort > highestPort {
 		return fault.New(fault.BadRequest, "callback_port must be a port from %d to %d.", lowestPort, highestPort)
 	}
+	if err := s.checkListen(); err != nil {
+		return err
+	}
 	if s.Gateway != "" {
 		clean, err := GatewayURL(s.Gateway)
 		if err == nil && clean != s.Gateway {
 			err = fault.New(fault.BadRequest, "gateway must be written %q.", clean)
 		}
 		return err
+	}
+	return nil
+}
+
+// checkListen: what is reached from elsewhere is reached over TLS.
+func (s Settings) checkListen() error {
+	if s.GatewayListen == "" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(s.GatewayListen)
+	if err != nil || port == "" {
+		return fault.New(fault.BadRequest, "gateway_listen must look like 0.0.0.0:8443 or 127.0.0.1:8443.")
+	}
+	ip := net.ParseIP(host)
+	if local := ip != nil && ip.IsLoopback(); !local && (s.GatewayCert == "" || s.GatewayKey == "") {
+		return fault.New(fault.BadRequest, "gateway_listen on an address that others can reach needs gateway_cert and gateway_key.")
 	}
 	return nil
 }
@@ -159,7 +184,7 @@ func unreadable(err error, path string) error {
 	if unknown, ok := errors.AsType[*toml.StrictMissingError](err); ok {
 		first := unknown.Errors[0]
 		line, _ := first.Position()
-		return fault.Wrap(err, fault.BadRequest, "Line %d of the settings file %q names the setting %q, which does not exist. Correct or remove it. The settings are callback_port, notifications, activity and gateway.", line, path, strings.Join(first.Key(), "."))
+		return fault.Wrap(err, fault.BadRequest, "Line %d of the settings file %q names the setting %q, which does not exist. Correct or remove it. The settings are callback_port, notifications, activity, gateway, gateway_listen, gateway_cert and gateway_key.", line, path, strings.Join(first.Key(), "."))
 	}
 	if bad, ok := errors.AsType[*toml.DecodeError](err); ok {
 		line, _ := bad.Position()

@@ -37,7 +37,7 @@ func TestWhatAFileDoesNotSayIsAsUsual(t *testing.T) {
 func TestAFileThatIsNotUnderstoodChangesNothingAndSaysWhere(t *testing.T) {
 	for _, tt := range []struct{ name, text, says string }{
 		{"CF-02 unknown key", "notifications = false\ncalback_port = 1\n", "Line 2"},
-		{"CF-02 unknown key, what there is", "calback_port = 1\n", "callback_port, notifications, activity and gateway"},
+		{"CF-02 unknown key, what there is", "calback_port = 1\n", "callback_port, notifications, activity, gateway"},
 		{"CF-02 unknown table", "[proxy]\nurl = \"x\"\n", "Line 1"},
 		{"CF-02 other case", "Callback_Port = 4000\n", "Callback_Port"},
 		{"CF-02 NUL", "notifications = false\x00\n", "Line 1"},

@@ -23,6 +23,22 @@ func (e ForwardEnrolment) Token() string {
 	return forwardPrefix + base64.RawURLEncoding.EncodeToString(data)
 }
 
+// ParseForwardEnrolment reads what Token wrote; ok is false for anything else.
+func ParseForwardEnrolment(token string) (e ForwardEnrolment, ok bool) {
+	data, found := strings.CutPrefix(strings.TrimSpace(token), forwardPrefix)
+	if !found {
+		return e, false
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(data)
+	if err != nil || json.Unmarshal(raw, &e) != nil || len(e.Bearer) < 40 {
+		return ForwardEnrolment{}, false
+	}
+	if e.Gateway, err = Address(e.Gateway); err != nil {
+		return ForwardEnrolment{}, false
+	}
+	return e, true
+}
+
 // Address returns the https address of a gateway or an app as it is kept: with
 // a host and maybe a port, and nothing else. On this machine it may be http.
 func Address(written string) (string, error) {

@@ -274,4 +274,3 @@ func FuzzCallback(f *testing.F) {
 		}
 	})
 }
-

@@ -171,9 +171,9 @@ const (
 	// AwaitingConfirmation: a response has come that the user has to confirm
 	// with the code which the browser shows.
 	AwaitingConfirmation Step = "awaiting_confirmation"
-	Exchanging        Step = "exchanging"
-	Identifying       Step = "identifying"
-	Saving            Step = "saving"
+	Exchanging           Step = "exchanging"
+	Identifying          Step = "identifying"
+	Saving               Step = "saving"
 )
 
 // Attempt is what may be seen of one authorization in progress or just ended.
@@ -202,9 +202,9 @@ type Attempt struct {
 	Granted      []string  // when Complete
 	Missing      []string  // when Complete: asked for and not granted
 	// Asked is the account that was asked for, when another one approved.
-	Asked string
-	Code         fault.Code
-	Message      string // the sentence, when Error
+	Asked   string
+	Code    fault.Code
+	Message string // the sentence, when Error
 }
 
 // Snapshot is everything a listener may want to show, at one moment.

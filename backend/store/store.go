@@ -150,14 +150,28 @@ func (s *Store) openDatabase(ctx context.Context) error {
 	return nil
 }
 
+// closePatience is how long Close waits for a key that is being fetched or
+// made: a file is quick, a person need not be.
+const closePatience = time.Second
+
 // Close gives up the key and closes the database.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	s.guard.close()
 	s.mu.Unlock()
 	<-s.turn
-	defer s.give()
 	s.closed = true
+	if u := s.unlocking; u != nil {
+		s.give()
+		limit := time.NewTimer(closePatience)
+		select {
+		case <-u.done:
+		case <-limit.C:
+		}
+		limit.Stop()
+		<-s.turn
+	}
+	defer s.give()
 	if s.key != nil {
 		s.key.forget()
 		s.key = nil

@@ -29,6 +29,8 @@ type Gateway struct {
 	client   *http.Client // for Check
 	base     func() string
 	relay    func() *relay.Client
+	forwards forwards
+	forward  func() bool
 }
 
 // NewGateway returns the way by the gateway whose https address, without a path,
@@ -41,8 +43,16 @@ func NewGateway(l *Loopback, base func() string, enrolled func() *relay.Client, 
 	if enrolled == nil {
 		enrolled = func() *relay.Client { return nil }
 	}
-	return &Gateway{loopback: l, base: base, relay: enrolled, client: &asking}
+	return &Gateway{
+		loopback: l, base: base, relay: enrolled, client: &asking,
+		forwards: forwards{waiting: map[digest]*forwarded{}},
+		forward:  func() bool { return false },
+	}
 }
+
+// Forwards tells the Gateway how to learn whether the gateway forwards to here.
+// It is called before anything else.
+func (g *Gateway) Forwards(here func() bool) { g.forward = here }
 
 // Ready says whether a gateway is set up.
 func (g *Gateway) Ready() error {
@@ -59,6 +69,9 @@ func (g *Gateway) Authorize(ctx context.Context, req oauth.AuthorizationRequest,
 	}
 	if r := g.relay(); r != nil {
 		return g.authorizeByRelay(ctx, r, req, show)
+	}
+	if g.forward() {
+		return g.authorizeByForward(ctx, req, show)
 	}
 	req.Redirect = oauth.RedirectRule{} // the provider sees the gateway's address only
 	return g.loopback.authorize(ctx, req, bounced{g.base(), req.ProviderID}, show)

@@ -311,6 +311,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/internal/oauth/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Bring an authorization response; the answer is what became of it */
+        post: operations["forwardedCallback"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/internal/oauth/connect/start": {
         parameters: {
             query?: never;
@@ -958,12 +975,20 @@ export interface components {
             /** @description Connect with these to fix it */
             scopes?: string[];
         };
+        Forwarded: {
+            code?: string;
+            error?: string;
+            iss?: string;
+            state: string;
+        };
         Gateway: {
             /**
              * Format: int64
              * @description How long the test callback took, in milliseconds; by relay how long the connection took
              */
             came_home_ms: number;
+            /** @description The gateway posts callbacks to here; only a connect shows whether it can */
+            forward?: boolean;
             /** @description What to register with providers that accept https only; {provider} stands for the provider's id */
             redirect_uri: string;
             /** @description Callbacks come over a connection that Keyturn holds */
@@ -1009,6 +1034,17 @@ export interface components {
         Open: {
             /** @description Where to, such as connect/github; default: where it was */
             view?: string;
+        };
+        Outcome: {
+            account?: string;
+            /** @description The account that was asked for, when it is another */
+            asked?: string;
+            code?: string;
+            message?: string;
+            missing?: string[];
+            ok: boolean;
+            provider: string;
+            scopes?: string[];
         };
         Paste: {
             /** @description The address of the page that did not load, its query, or code#state */
@@ -1884,6 +1920,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Imported"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    forwardedCallback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Forwarded"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
                 };
             };
             /** @description Error */
