@@ -41,6 +41,7 @@ func TestBudgets(t *testing.T) {
 		{"B5", "cached reads beside a hanging provider", besideAHang},
 		{"B6", "starting", starting},
 		{"B7", "memory", memory},
+		{"OA", "beside oidc-agent", besideOIDCAgent},
 		{"B8", "one connect", oneConnect},
 		{"B9", "a flood of bogus callbacks", inAFlood},
 		{"B10", "relayed callbacks", aRelayedCallback},

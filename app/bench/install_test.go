@@ -42,23 +42,39 @@ func fill(t *testing.T, k *rig.Install, put func(context.Context, *store.Store) 
 	}
 }
 
-// crowd is how many connections an install has that has many.
+// crowd is how many connections an install has for which the budgets are
+// promised; crowds are how many the ones have that are measured besides, to see
+// what grows.
 const crowd = 100
+
+var crowds = []int{1, crowd, 1000}
 
 // crowded prepares an install with a hundred connections of the demo provider,
 // whose tokens last a day.
 func crowded(t *testing.T, extra ...string) *rig.Install {
 	t.Helper()
+	return crowdedBy(t, crowd, extra...)
+}
+
+// crowdedBy is crowded with another number of connections.
+func crowdedBy(t *testing.T, n int, extra ...string) *rig.Install {
+	t.Helper()
 	k := rig.Prepare(t, extra...)
+	addCrowd(t, k, n)
+	return k
+}
+
+// addCrowd puts n connections of the demo provider into an install.
+func addCrowd(t *testing.T, k *rig.Install, n int) {
+	t.Helper()
 	fill(t, k, func(ctx context.Context, s *store.Store) error {
-		for i := range crowd {
+		for i := range n {
 			if err := s.SaveConnection(ctx, granted(i)); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	return k
 }
 
 // granted is a connection with a fresh token.

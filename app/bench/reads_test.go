@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -48,9 +49,15 @@ func overTheSocket(t *testing.T) []line {
 	}
 }
 
-// inProcess reads a cached token of one of a hundred connections without any
-// socket.
-func inProcess(t *testing.T) []line {
+// inProcess reads a cached token of one of n connections without any socket.
+func inProcess(t *testing.T) (all []line) {
+	for _, n := range crowds {
+		all = append(all, inProcessAmong(t, n)...)
+	}
+	return all
+}
+
+func inProcessAmong(t *testing.T, crowd int) []line {
 	memory := storetest.NewMemory(0)
 	for i := range crowd {
 		if err := memory.SaveConnection(t.Context(), granted(i)); err != nil {
@@ -68,7 +75,7 @@ func inProcess(t *testing.T) []line {
 	t.Cleanup(func() { cancel(); <-ended })
 	<-o.Ready()
 
-	query := orchestrator.TokenQuery{Provider: "demo", Account: account(42)}
+	query := orchestrator.TokenQuery{Provider: "demo", Account: account(crowd / 2)}
 	var mu sync.Mutex
 	stored := map[string]orchestrator.Record{}
 	for i := range crowd {
@@ -99,16 +106,23 @@ func inProcess(t *testing.T) []line {
 		}).NsPerOp()))
 	}
 	return []line{
-		within("B3", "cached token in process", median(read), median(floor), "clock, mutex, map", 200*time.Nanosecond),
+		within("B3", fmt.Sprintf("cached token in process, among %d", crowd), median(read), median(floor), "clock, mutex, map", 200*time.Nanosecond),
 		{what: "                       allocations", measured: fmt.Sprint(allocations), yardstick: "–", allowed: "0", broken: allocations > 0},
 	}
 }
 
 // besideAHang reads a cached token while twenty callers wait for a refresh of
 // another account, whose provider has taken the request and says nothing.
-func besideAHang(t *testing.T) []line {
+func besideAHang(t *testing.T) (all []line) {
+	for _, n := range crowds {
+		all = append(all, besideAHangAmong(t, n))
+	}
+	return all
+}
+
+func besideAHangAmong(t *testing.T, crowd int) line {
 	hang := hanging(t)
-	k := crowded(t)
+	k := crowdedBy(t, crowd)
 	p, err := provider.FromRegistration(provider.Registration{
 		ProviderKey: "hanging", AuthURL: hang.url + "/authorize", TokenURL: hang.url + "/token",
 		TokenAuthMethod: "none", AllowLoopbackHTTP: true,
@@ -137,6 +151,10 @@ func besideAHang(t *testing.T) []line {
 	})
 	k.Run("keyturn-headless")
 	c := over(k.Socket())
+	reads := func(t *testing.T, c *http.Client, n int) []time.Duration {
+		i := crowd / 2
+		return asks(t, c, n, fmt.Sprintf(`{"provider":"demo","account":%q}`, account(i)), accessToken(i))
+	}
 	reads(t, c, 200)
 
 	var with, without []time.Duration
@@ -147,7 +165,7 @@ func besideAHang(t *testing.T) []line {
 		release()
 		without = append(without, percentile(append(calm, reads(t, c, 500)...), 99))
 	}
-	return []line{compare("B5", "cached reads while another's provider hangs, p99", median(with), median(without), "without the hang", 2)}
+	return compare("B5", fmt.Sprintf("cached reads while another's provider hangs, p99, %d", crowd), median(with), median(without), "without the hang", 2)
 }
 
 // hang is a provider that takes requests and does not answer.

@@ -120,7 +120,7 @@ func TestOnlyWhoIsEnrolledConnects(t *testing.T) {
 func TestBrowsersAndOtherStrangersAreTurnedAway(t *testing.T) {
 	g := startGateway(t, hub.Options{MaxApps: 1})
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: g.tls}}
-	handshake := map[string]string{"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+	handshake := map[string]string{"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": base64.StdEncoding.EncodeToString([]byte("the sample nonce"))}
 	ask := func(method string, headers map[string]string, more ...string) int {
 		t.Helper()
 		r, err := http.NewRequestWithContext(t.Context(), method, g.url, nil)
