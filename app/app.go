@@ -12,6 +12,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -118,7 +119,10 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	defer sealed.Close()
-	loopback := transport.NewLoopback(transport.LoopbackOptions{Log: a.log})
+	loopback := transport.NewLoopback(transport.LoopbackOptions{
+		Log:         a.log,
+		Certificate: func() (*tls.Certificate, error) { return transport.Certificate(a.places.Data) },
+	})
 	defer a.closeLoopback(loopback)
 	host := demo.NewHost(a.places.Data, demoPort)
 	defer host.Close()
@@ -172,11 +176,12 @@ func (a *App) openCore(sealed *store.Store, loopback *transport.Loopback, host *
 			"device":   transport.NewDevice(a.http, a.log, nil),
 			"paste":    transport.NewPaste(a.settings.get().CallbackPort),
 		},
-		HTTP:         a.http,
-		CallbackPort: a.settings.get().CallbackPort,
-		Hosted:       map[string]func() (func(), error){"demo": host.Use},
-		Activity:     a.activity,
-		Log:          a.log,
+		HTTP:          a.http,
+		CallbackPort:  a.settings.get().CallbackPort,
+		HTTPSLoopback: func() bool { return a.settings.all().HTTPSLoopback },
+		Hosted:        map[string]func() (func(), error){"demo": host.Use},
+		Activity:      a.activity,
+		Log:           a.log,
 	})
 	return nil
 }

@@ -37,7 +37,7 @@ func (s *settings) get() wire.Settings {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now
-	return wire.Settings{CallbackPort: now.CallbackPort, Notifications: now.Notifications, Activity: &now.Activity, Gateway: &now.Gateway}
+	return wire.Settings{CallbackPort: now.CallbackPort, Notifications: now.Notifications, Activity: &now.Activity, Gateway: &now.Gateway, HTTPSLoopback: &now.HTTPSLoopback}
 }
 
 // all returns the settings as the file has them.
@@ -67,6 +67,9 @@ func (s *settings) save(in wire.Settings) error {
 	}
 	if in.Gateway != nil {
 		next.Gateway = *in.Gateway
+	}
+	if in.HTTPSLoopback != nil {
+		next.HTTPSLoopback = *in.HTTPSLoopback
 	}
 	if err := config.Save(s.path, next); err != nil {
 		return err

@@ -38,6 +38,10 @@ type Settings struct {
 	// Gateway is the address of the gateway for providers that accept https
 	// callbacks only; usually none.
 	Gateway string `toml:"gateway,omitempty" comment:"Address of a gateway, for providers that accept https callbacks only."`
+	// HTTPSLoopback says whether providers that insist on https are sent to
+	// https://localhost with a certificate of this install's own, of which the
+	// browser warns once; usually false.
+	HTTPSLoopback bool `toml:"https_loopback" comment:"For providers that insist on https: take their callbacks on this computer, with a certificate that the browser warns of once."`
 	// GatewayListen is where a forwarding gateway reaches Keyturn, while one is
 	// enrolled; GatewayCert and GatewayKey are needed unless it is on this machine.
 	GatewayListen string `toml:"gateway_listen,omitempty" comment:"host:port where a forwarding gateway reaches Keyturn. Takes effect at the next start."`
@@ -184,7 +188,7 @@ func unreadable(err error, path string) error {
 	if unknown, ok := errors.AsType[*toml.StrictMissingError](err); ok {
 		first := unknown.Errors[0]
 		line, _ := first.Position()
-		return fault.Wrap(err, fault.BadRequest, "Line %d of the settings file %q names the setting %q, which does not exist. Correct or remove it. The settings are callback_port, notifications, activity, gateway, gateway_listen, gateway_cert and gateway_key.", line, path, strings.Join(first.Key(), "."))
+		return fault.Wrap(err, fault.BadRequest, "Line %d of the settings file %q names the setting %q, which does not exist. Correct or remove it. The settings are callback_port, notifications, activity, gateway, https_loopback, gateway_listen, gateway_cert and gateway_key.", line, path, strings.Join(first.Key(), "."))
 	}
 	if bad, ok := errors.AsType[*toml.DecodeError](err); ok {
 		line, _ := bad.Position()

@@ -138,7 +138,7 @@ func (o *Orchestrator) transportFor(p provider.Provider, asked string) (string, 
 	if asked == "" {
 		var first error // of the best one
 		for _, t := range works {
-			err := o.canCarry(t)
+			err := o.canCarry(p, t)
 			if err == nil {
 				return t, nil
 			}
@@ -146,7 +146,7 @@ func (o *Orchestrator) transportFor(p provider.Provider, asked string) (string, 
 		}
 		return "", fault.New(fault.BadRequest, "%s cannot send its callback to this computer directly. %s", p.Name, fault.MessageOf(first))
 	}
-	if err := o.canCarry(asked); err != nil {
+	if err := o.canCarry(p, asked); err != nil {
 		return "", err
 	}
 	if !slices.Contains(works, asked) {
@@ -155,8 +155,11 @@ func (o *Orchestrator) transportFor(p provider.Provider, asked string) (string, 
 	return asked, nil
 }
 
-// canCarry returns nil if a callback transport is there and set up.
-func (o *Orchestrator) canCarry(name string) error {
+// canCarry returns nil if a callback transport is there and set up for p.
+func (o *Orchestrator) canCarry(p provider.Provider, name string) error {
+	if name == "loopback" && p.RedirectRule(o.port).HTTPS && (o.httpsLoopback == nil || !o.httpsLoopback()) {
+		return fault.New(fault.BadRequest, "%s wants https, which is not switched on for this computer. Set up a gateway (keyturn gateway add https://…), or set https_loopback = true in the settings.", p.Name)
+	}
 	t := o.transports[name]
 	if t == nil {
 		return fault.New(fault.BadRequest, "The callback transport %s is not set up here.", name)

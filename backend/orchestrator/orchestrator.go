@@ -59,6 +59,9 @@ type Options struct {
 	HTTP       *oauth.HTTP
 	// CallbackPort is the install's documented callback port.
 	CallbackPort int
+	// HTTPSLoopback says whether loopback may be used for providers that insist
+	// on https; nil means no.
+	HTTPSLoopback func() bool
 	// Hosted starts an authorization server inside this program, by the name
 	// in Provider.HostedBy, and keeps it listening until release is called.
 	Hosted map[string]func() (release func(), err error)
@@ -79,9 +82,12 @@ type Orchestrator struct {
 	http       *oauth.HTTP
 	port       int
 	hosted     map[string]func() (func(), error)
-	activity   *activity.Log
-	log        *slog.Logger
-	now        func() time.Time // without a monotonic reading: that one sleeps when a laptop does
+	// httpsLoopback says whether the user has switched on https on this machine.
+	httpsLoopback func() bool
+
+	activity *activity.Log
+	log      *slog.Logger
+	now      func() time.Time // without a monotonic reading: that one sleeps when a laptop does
 
 	ctx    context.Context // ends when Run does
 	cancel context.CancelFunc
@@ -119,30 +125,32 @@ func New(opts Options) *Orchestrator {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Orchestrator{
-		now:         func() time.Time { return clock().Round(0) },
-		store:       opts.Store,
-		catalogue:   opts.Catalogue,
-		transports:  opts.Transports,
-		http:        opts.HTTP,
-		port:        opts.CallbackPort,
-		hosted:      opts.Hosted,
-		activity:    opts.Activity,
-		log:         log,
-		ctx:         ctx,
-		cancel:      cancel,
-		ready:       make(chan struct{}),
-		lane:        make(chan struct{}, 1),
-		connections: map[string]*connection{},
-		byProvider:  map[string][]*connection{},
-		byAlias:     map[alias][]*connection{},
-		revoking:    map[string]*connection{},
-		leaving:     map[string]*connection{},
-		slots:       map[string]chan struct{}{},
-		apps:        map[string]App{},
-		attempts:    map[string]*attempt{},
-		cooled:      map[string]cooled{},
-		bells:       map[chan struct{}]struct{}{},
-		storeErr:    fault.New(fault.StoreLocked, "Keyturn is still opening its store. Try again in a moment."),
+		now:        func() time.Time { return clock().Round(0) },
+		store:      opts.Store,
+		catalogue:  opts.Catalogue,
+		transports: opts.Transports,
+		http:       opts.HTTP,
+		port:       opts.CallbackPort,
+		hosted:     opts.Hosted,
+
+		httpsLoopback: opts.HTTPSLoopback,
+		activity:      opts.Activity,
+		log:           log,
+		ctx:           ctx,
+		cancel:        cancel,
+		ready:         make(chan struct{}),
+		lane:          make(chan struct{}, 1),
+		connections:   map[string]*connection{},
+		byProvider:    map[string][]*connection{},
+		byAlias:       map[alias][]*connection{},
+		revoking:      map[string]*connection{},
+		leaving:       map[string]*connection{},
+		slots:         map[string]chan struct{}{},
+		apps:          map[string]App{},
+		attempts:      map[string]*attempt{},
+		cooled:        map[string]cooled{},
+		bells:         map[chan struct{}]struct{}{},
+		storeErr:      fault.New(fault.StoreLocked, "Keyturn is still opening its store. Try again in a moment."),
 	}
 }
 

@@ -115,7 +115,7 @@ func TestTheRedirectURIToRegister(t *testing.T) {
 
 func TestAProviderWithoutLoopbackIsToldTheGateway(t *testing.T) {
 	p := provider.Provider{ID: "acme", Redirect: provider.Redirect{Rule: "https"}}
-	if got := p.RedirectURI(27419, ""); got != "https://localhost:27419/oauth/callback/acme" {
+	if got := p.RedirectURI(27419, ""); got != "https://localhost:27418/oauth/callback/acme" {
 		t.Errorf("without a gateway: %s", got)
 	}
 	if got, want := p.RedirectURI(27419, "https://gw.example"), "https://gw.example/oauth/callback/acme"; got != want {

@@ -131,8 +131,8 @@ func (p Provider) AuthFor(secret oauth.Secret) (oauth.AuthMethod, error) {
 func (p Provider) RedirectRule(callbackPort int) oauth.RedirectRule {
 	rule := oauth.RedirectRule{Localhost: p.Redirect.Host == "localhost"}
 	switch p.Redirect.Rule {
-	case "https": // as far as this machine can have it
-		rule = oauth.RedirectRule{Port: callbackPort, Localhost: p.Redirect.Host != "127.0.0.1", HTTPS: true}
+	case "https": // as far as this machine can have it, on the port below
+		rule = oauth.RedirectRule{Port: callbackPort - 1, Localhost: p.Redirect.Host != "127.0.0.1", HTTPS: true}
 	case "fixed_port":
 		rule.Port = callbackPort
 		if p.Redirect.Port != 0 {
@@ -184,7 +184,7 @@ func (p Provider) Granted(asked, listed []string) []string {
 func (p Provider) Transports() []string {
 	works := []string{"loopback", "gateway"}
 	if p.Redirect.Rule == "https" {
-		works = []string{"gateway"}
+		works = []string{"gateway", "loopback"} // the latter where https on this machine is switched on
 	}
 	if p.Device.URL != "" {
 		works = append(works, "device")

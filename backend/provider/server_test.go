@@ -99,7 +99,7 @@ func TestRedirect(t *testing.T) {
 		{provider.Redirect{Rule: "any_port", Host: "localhost"}, oauth.RedirectRule{Localhost: true}, "http://localhost/oauth/callback/forge", "[loopback gateway paste]"},
 		{provider.Redirect{Rule: "fixed_port"}, oauth.RedirectRule{Port: 27419}, "http://127.0.0.1:27419/oauth/callback/forge", "[loopback gateway paste]"},
 		{provider.Redirect{Rule: "fixed_port", Port: 4000, Host: "localhost"}, oauth.RedirectRule{Port: 4000, Localhost: true}, "http://localhost:4000/oauth/callback/forge", "[loopback gateway paste]"},
-		{provider.Redirect{Rule: "https"}, oauth.RedirectRule{Port: 27419, Localhost: true, HTTPS: true}, "https://localhost:27419/oauth/callback/forge", "[gateway paste]"},
+		{provider.Redirect{Rule: "https"}, oauth.RedirectRule{Port: 27418, Localhost: true, HTTPS: true}, "https://localhost:27418/oauth/callback/forge", "[gateway loopback paste]"},
 	} {
 		p := provider.Provider{ID: "forge", Redirect: c.redirect}
 		if got := p.RedirectRule(27419); got != c.rule {

@@ -152,7 +152,7 @@ func (c *call) hasKnownState() refusal {
 // waits at: host, port, way and provider. It notices a response of one provider
 // on the path of another (RFC 9700 section 4.4).
 func (c *call) cameWhereItShould() refusal {
-	if "http://"+c.Host+c.path != c.attempt.landing {
+	if c.on.scheme()+c.Host+c.path != c.attempt.landing {
 		return wrongTarget
 	}
 	return none

@@ -3,6 +3,7 @@ package transport
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"log"
 	"net"
 	"net/http"
@@ -25,6 +26,7 @@ type listener struct {
 	port   int
 	server *http.Server
 	socks  []net.Listener // guarded by Loopback.binding, like both and users
+	secure *tls.Config    // nil: http
 	both   bool           // nothing is left to bind for localhost
 	users  int            // attempts and results
 
@@ -41,10 +43,11 @@ type listener struct {
 }
 
 // newListener serves sockets.
-func newListener(l *Loopback, sockets []net.Listener, both bool) *listener {
+func newListener(l *Loopback, sockets []net.Listener, both bool, secure *tls.Config) *listener {
 	on := &listener{
 		port:    portOf(sockets[0]),
 		both:    both,
+		secure:  secure,
 		evicted: &l.counts.evicted,
 		conns:   map[*conn]struct{}{},
 	}
@@ -59,7 +62,9 @@ func newListener(l *Loopback, sockets []net.Listener, both bool) *listener {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          log.New(complaints{l}, "", 0),
-		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, counted(c))
+		},
 
 		DisableGeneralOptionsHandler: true,
 	}
@@ -72,7 +77,11 @@ func newListener(l *Loopback, sockets []net.Listener, both bool) *listener {
 // serve accepts from one more socket.
 func (on *listener) serve(socket net.Listener) {
 	on.socks = append(on.socks, socket)
-	on.serving.Go(func() { _ = on.server.Serve(capped{socket, on}) })
+	var accepts net.Listener = capped{socket, on}
+	if on.secure != nil {
+		accepts = tls.NewListener(accepts, on.secure)
+	}
+	on.serving.Go(func() { _ = on.server.Serve(accepts) })
 }
 
 // unbind gives the port back.
@@ -111,6 +120,14 @@ func (on *listener) answersTo(host string) bool {
 }
 
 type connKey struct{}
+
+// counted returns the connection below TLS, as the cap knows it.
+func counted(c net.Conn) net.Conn {
+	if t, ok := c.(*tls.Conn); ok {
+		return t.NetConn()
+	}
+	return c
+}
 
 // conn is one connection, as the cap on connections sees it.
 type conn struct {

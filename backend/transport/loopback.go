@@ -21,6 +21,7 @@ package transport
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"maps"
@@ -57,6 +58,9 @@ type LoopbackOptions struct {
 	// AnyUser accepts responses that another user of this machine brings. It is
 	// for a browser behind port forwarding or in a container.
 	AnyUser bool
+	// Certificate is for providers that insist on https, also on this machine;
+	// nil, or an error, means that there is none.
+	Certificate func() (*tls.Certificate, error)
 }
 
 // Loopback receives authorization responses on 127.0.0.1. Its methods may be
@@ -64,6 +68,7 @@ type LoopbackOptions struct {
 type Loopback struct {
 	log     *slog.Logger
 	anyUser bool
+	cert    func() (*tls.Certificate, error)
 	limits  limits
 	counts  counts
 	pace    pace
@@ -117,6 +122,7 @@ func NewLoopback(opts LoopbackOptions) *Loopback {
 	return &Loopback{
 		log:       log,
 		anyUser:   opts.AnyUser,
+		cert:      opts.Certificate,
 		limits:    usualLimits,
 		closing:   make(chan struct{}),
 		listeners: map[int]*listener{},
@@ -150,7 +156,7 @@ type directly struct {
 }
 
 func (d directly) landing(on *listener) string {
-	return "http://" + on.name(d.localhost) + callbackPath + d.provider
+	return on.scheme() + on.name(d.localhost) + callbackPath + d.provider
 }
 func (d directly) redirectURI(on *listener) string                     { return d.landing(on) }
 func (d directly) state(_ *listener, random oauth.Secret) oauth.Secret { return random }
@@ -308,6 +314,9 @@ func (l *Loopback) open(ctx context.Context, rule oauth.RedirectRule) (*listener
 	if closed {
 		return nil, closing()
 	}
+	if on != nil && (on.secure != nil) != rule.HTTPS {
+		return nil, taken(errors.New("http and https on one port"), rule.Port)
+	}
 	if on != nil {
 		if rule.Localhost && !on.both {
 			if err := on.bindIPv6(ctx); err != nil {
@@ -317,17 +326,36 @@ func (l *Loopback) open(ctx context.Context, rule oauth.RedirectRule) (*listener
 		on.users++
 		return on, nil
 	}
+	secure, err := l.secureFor(rule)
+	if err != nil {
+		return nil, err
+	}
 	sockets, err := bind(ctx, rule)
 	if err != nil {
 		return nil, err
 	}
-	on = newListener(l, sockets, rule.Localhost)
+	on = newListener(l, sockets, rule.Localhost, secure)
 	on.users = 1
 	l.work.Add(1)
 	l.mu.Lock()
 	l.listeners[on.port] = on
 	l.mu.Unlock()
 	return on, nil
+}
+
+// secureFor returns what a listener needs for https, nil for http.
+func (l *Loopback) secureFor(rule oauth.RedirectRule) (*tls.Config, error) {
+	if !rule.HTTPS {
+		return nil, nil
+	}
+	if l.cert == nil {
+		return nil, fault.New(fault.BadRequest, "https on this computer is not switched on. Set https_loopback = true in the settings, or use another callback transport.")
+	}
+	pair, err := l.cert()
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*pair}, NextProtos: []string{"http/1.1"}}, nil
 }
 
 // release takes one user from a listener; without users it closes. The port is
@@ -391,6 +419,14 @@ func endOf(ctx context.Context) error {
 
 func closing() error {
 	return fault.New(fault.Cancelled, "Keyturn is closing. Start it again and connect then.")
+}
+
+// scheme is what redirect URIs that lead to the listener begin with.
+func (on *listener) scheme() string {
+	if on.secure != nil {
+		return "https://"
+	}
+	return "http://"
 }
 
 // name is the host of redirect URIs that lead to the listener.

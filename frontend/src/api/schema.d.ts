@@ -1251,6 +1251,8 @@ export interface components {
             callback_port: number;
             /** @description Address of the gateway, empty when there is none; absent in a change: as it is. POST /v1/gateway tests it first */
             gateway?: string;
+            /** @description Take callbacks of providers that insist on https on this computer; absent in a change: as it is */
+            https_loopback?: boolean;
             notifications: boolean;
         };
         Skipped: {
