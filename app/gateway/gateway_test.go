@@ -143,7 +143,7 @@ func TestABouncingGatewayOverTLS(t *testing.T) {
 	if res.StatusCode != 303 || !strings.HasPrefix(res.Header.Get("Location"), "http://127.0.0.1:40123/gw/acme?") || res.Header.Get("Strict-Transport-Security") == "" {
 		t.Errorf("%d %s", res.StatusCode, res.Header.Get("Location"))
 	}
-	for path, want := range map[string]int{"/healthz": 204, "/readyz": 204, "/relay": 404, "/metrics": 404} {
+	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/relay": 404, "/metrics": 404} {
 		if res, _ := r.get(t, r.url+path); res.StatusCode != want {
 			t.Errorf("%s: %d", path, res.StatusCode)
 		}

@@ -175,12 +175,10 @@ func (o *options) mux(g http.Handler, relayHub *hub.Hub, isReady func() bool) ht
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path, _, _ := strings.Cut(r.RequestURI, "?"); {
-		case path == "/healthz":
-			w.WriteHeader(http.StatusNoContent)
-		case path == "/readyz" && isReady():
-			w.WriteHeader(http.StatusNoContent)
+		case path == "/healthz", path == "/readyz" && isReady():
+			fmt.Fprintln(w, "ok")
 		case path == "/readyz":
-			w.WriteHeader(http.StatusServiceUnavailable)
+			http.Error(w, "not ready", http.StatusServiceUnavailable)
 		case path == relayPath && apps != nil:
 			apps.ServeHTTP(w, r)
 		default:

@@ -103,15 +103,29 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := g.answer(w, r)
 	g.counted.count(a.Outcome, time.Since(begun))
 	if a.Location != "" {
-		page.Header(w)
-		w.Header().Set("Location", a.Location)
-		w.WriteHeader(http.StatusSeeOther)
+		goOn(w, r, a.Location)
 		return
 	}
 	if a.Status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", "GET, POST")
 	}
 	page.Write(w, a.Status, page.Render(a.Page))
+}
+
+// goOn sends the browser on. Where the consent was a form, Chromium holds every
+// redirect after it to the form-action of the provider's page, which may name
+// this gateway and cannot name a port of the user's computer. So a browser gets
+// a page that goes on by itself: that is a navigation of its own. Anything else
+// gets a redirect.
+func goOn(w http.ResponseWriter, r *http.Request, location string) {
+	if r.Header.Get("Sec-Fetch-Mode") == "navigate" {
+		w.Header().Set("Refresh", "0;url="+location)
+		page.Write(w, http.StatusOK, goingOn)
+		return
+	}
+	page.Header(w)
+	w.Header().Set("Location", location)
+	w.WriteHeader(http.StatusSeeOther)
 }
 
 func (g *Gateway) answer(w http.ResponseWriter, r *http.Request) Answer {

@@ -119,6 +119,19 @@ func TestABounceGoesToThisComputerAndNowhereElse(t *testing.T) {
 	}
 }
 
+// Chromium holds the redirects after a form to the provider's form-action.
+func TestABrowserGoesOnByItself(t *testing.T) {
+	g := gateway.New(gateway.Options{Way: gateway.Bounce{}})
+	res := ask(t, g, "GET", "/oauth/callback/acme?code="+canary+"&state="+stateAt(40123), "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document")
+	body, _ := io.ReadAll(res.Body)
+	if want := "0;url=http://127.0.0.1:40123/gw/acme?code=" + canary + "&state=" + stateAt(40123); res.StatusCode != 200 || res.Header.Get("Refresh") != want {
+		t.Errorf("%d %q", res.StatusCode, res.Header.Get("Refresh"))
+	}
+	if strings.Contains(string(body), canary) || res.Header.Get("Cache-Control") != "no-store" || res.Header.Get("Referrer-Policy") != "no-referrer" {
+		t.Errorf("%v\n%s", res.Header, body)
+	}
+}
+
 func TestAFormPostIsBouncedToo(t *testing.T) {
 	g := gateway.New(gateway.Options{Way: gateway.Bounce{}})
 	body := "code=the-code&state=" + stateAt(40123)
@@ -256,6 +269,9 @@ func FuzzCallback(f *testing.F) {
 		w := httptest.NewRecorder()
 		g.ServeHTTP(w, r)
 		to := w.Header().Get("Location")
+		if to == "" {
+			to = strings.TrimPrefix(w.Header().Get("Refresh"), "0;url=")
+		}
 		if to == "" {
 			return
 		}

@@ -11,6 +11,13 @@ var (
 		Text:    "This address belongs to Keyturn. It takes the answers of providers, and nothing else.",
 		Hint:    page.CloseTab,
 	}
+	goingOn = page.Render(page.Page{
+		Tone:    page.Working,
+		State:   "Going on",
+		Heading: "One moment",
+		Text:    "This page goes on to the Keyturn on your computer by itself.",
+		Hint:    "If it stays, Keyturn is not running there any more: start it, and connect again.",
+	})
 	incomplete = page.Page{
 		Tone:    page.Idle,
 		State:   "Not usable",

@@ -46,7 +46,9 @@ try {
   await page.goto(start, { waitUntil: 'domcontentloaded' })
   const end = Date.now() + 30_000
   while (Date.now() < end) {
-    if (page.url().startsWith(home + '/oauth/done/')) {
+    // The last page is Keyturn's own, or that of a gateway which passed the response on.
+    const at = new URL(page.url())
+    if (at.pathname.startsWith('/oauth/done/') || at.href.startsWith(home + '/oauth/callback/')) {
       // The page waits for the exchange and reloads itself until it is over.
       if (!(await page.locator('meta[http-equiv=refresh]').count())) {
         if (option.shot) await page.screenshot({ path: option.shot, animations: 'disabled' })
