@@ -10,7 +10,7 @@ TOOL     := go tool -modfile=build/tools/go.mod
 GOFILES   = $(shell git ls-files -co --exclude-standard '*.go')
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build headless frontend test check bench e2e soak lint secrets generated go-test ui-test desktop-test clean
+.PHONY: help run demo build headless frontend test check bench e2e soak mutate lint secrets generated go-test ui-test desktop-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ bench: build ## speed and memory, each beside its yardstick
 soak: headless ## the long forms, hours in all; PART=kills picks one, build/soak.sh lists them
 	@build/setup.sh test
 	@build/soak.sh
+
+mutate: ## take out each guard of the callback endpoint and the gateway, and see which test bites
+	go run ./build/mutate
 
 clean: ## what make built
 	rm -rf $(BIN) build/shots .dev frontend/node_modules

@@ -8,6 +8,7 @@ import (
 
 	"keyturn/backend/demo"
 	"keyturn/backend/fault"
+	"keyturn/backend/oauth"
 	"keyturn/backend/orchestrator"
 	"keyturn/backend/provider"
 	"keyturn/backend/store/storetest"
@@ -98,6 +99,43 @@ func TestWhereNothingIsPasted(t *testing.T) {
 		a := w.connect(orchestrator.ConnectRequest{Transport: "device"})
 		w.wantCode(w.Paste(a.Handle, "code=a&state=b"), fault.BadRequest)
 		_ = w.Cancel(a.Handle)
+	})
+}
+
+// GW-17: a gateway sees the code, and something has to keep it from using it.
+func TestAGatewayNeedsPKCEOrASecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		catalogue, err := provider.Builtin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id, pkce := range map[string]string{"proved": "s256", "unproved": "unverified"} {
+			p, _ := catalogue.Lookup("demo")
+			p.ID, p.Custom, p.HostedBy, p.PKCE, p.Client.Auth = id, true, "", pkce, []string{"none", "post"}
+			if err := catalogue.Put(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w := startWith(t, demo.New(demo.Options{}), storetest.NewMemory(0), catalogue)
+		defer w.stop()
+		w.gateway.Store(true)
+		for _, tt := range []struct {
+			provider, transport, secret string
+			code                        fault.Code
+		}{
+			{"proved", "gateway", "", ""},
+			{"unproved", "gateway", "", fault.GatewayRequiresPKCE},
+			{"unproved", "gateway", "a secret", ""},
+			{"unproved", "loopback", "", ""},
+		} {
+			s, err := w.Connect(t.Context(), request(orchestrator.ConnectRequest{Provider: tt.provider, Transport: tt.transport, Secret: oauth.NewSecret(tt.secret)}))
+			if fault.CodeOf(err) != tt.code {
+				t.Errorf("%+v: %v", tt, err)
+			}
+			if err == nil {
+				_ = w.Cancel(s.Attempt.Handle)
+			}
+		}
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +27,7 @@ type world struct {
 	as      *demo.Server
 	store   *storetest.Memory
 	browser *browser
+	gateway atomic.Bool // whether one is set up
 	stop    func() // ends Run and waits for it
 }
 
@@ -62,6 +64,7 @@ func startWith(t *testing.T, as *demo.Server, store *storetest.Memory, catalogue
 		Catalogue: catalogue,
 		Transports: map[string]orchestrator.Transport{
 			"loopback": w.browser,
+			"gateway":  byGateway{w.browser, &w.gateway},
 			"device":   transport.NewDevice(network, nil, nil),
 			"paste":    transport.NewPaste(27419),
 		},
@@ -81,6 +84,19 @@ func startWith(t *testing.T, as *demo.Server, store *storetest.Memory, catalogue
 	}
 	<-w.Ready()
 	return w
+}
+
+// byGateway is the browser behind a gateway, once one is set up.
+type byGateway struct {
+	*browser
+	set *atomic.Bool
+}
+
+func (g byGateway) Ready() error {
+	if !g.set.Load() {
+		return fault.New(fault.BadRequest, "No gateway is set up.")
+	}
+	return nil
 }
 
 // browser is a Transport whose callbacks are delivered by the test.
