@@ -28,7 +28,7 @@ type world struct {
 	store   *storetest.Memory
 	browser *browser
 	gateway atomic.Bool // whether one is set up
-	stop    func() // ends Run and waits for it
+	stop    func()      // ends Run and waits for it
 }
 
 // run calls test in a bubble, in a world that has started.
