@@ -28,9 +28,7 @@ import (
 //     connects, all is well;
 //   - when everything works again, so does the grant, by itself.
 type grantModel struct {
-	lost    bool // an answer was lost after the server had acted
-	refused int  // answers that refused the app since the last good one
-	full    bool // the disk refuses saves
+	lost bool // an answer was lost after the server had acted
 }
 
 type grantMove struct {
@@ -110,10 +108,8 @@ func (m *grantModel) make(t *testing.T, w **world, mv grantMove, id string) erro
 		old.stop()
 		*w = start(t, old.as, old.store)
 	case "disk full":
-		m.full = true
 		(*w).store.FailSaves(fault.New(fault.DiskFull, "The disk is full."))
 	case "disk well":
-		m.full = false
 		(*w).store.FailSaves(nil)
 	default:
 		f := grantFaults[mv.Name]
