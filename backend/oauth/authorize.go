@@ -67,6 +67,9 @@ func AuthorizationURL(r AuthorizationRequest, redirectURI string) (string, error
 		}
 	}
 	query.Set("response_type", "code")
+	if endpoint.ResponseMode != "" {
+		query.Set("response_mode", endpoint.ResponseMode)
+	}
 	query.Set("client_id", r.Client.ID)
 	query.Set("redirect_uri", redirectURI)
 	query.Set("state", r.State.Reveal())

@@ -82,6 +82,9 @@ type AuthorizationEndpoint struct {
 	Choose map[string]string
 	// ScopeParam is the parameter that carries the scopes; "" means "scope".
 	ScopeParam string
+	// ResponseMode is how a response is to be sent: "" says nothing about it,
+	// "form_post" asks for a POST (OAuth 2.0 Form Post Response Mode).
+	ResponseMode string
 }
 
 // DeviceEndpoint is the device authorization endpoint (RFC 8628 section 3.1). A

@@ -54,6 +54,9 @@ type Authorize struct {
 	// issuer it is {prompt: select_account} unless the file says otherwise.
 	Choose     map[string]string `yaml:"choose,omitempty" json:"choose,omitempty"`
 	ScopeParam string            `yaml:"scope_param,omitempty" json:"scope_param,omitempty"`
+	// ResponseMode is how a response is asked for: "" (the provider's own
+	// default), "query" or "form_post".
+	ResponseMode string `yaml:"response_mode,omitempty" json:"response_mode,omitempty"`
 }
 
 // Scope says how scopes are asked for.

@@ -15,10 +15,11 @@ func (p Provider) Server() oauth.Server {
 		IssParameter: p.IssParameter,
 		JWKSURL:      p.JWKSURL,
 		Authorize: oauth.AuthorizationEndpoint{
-			URL:        p.Authorize.URL,
-			Params:     p.Authorize.Params,
-			Choose:     p.choose(),
-			ScopeParam: p.Authorize.ScopeParam,
+			URL:          p.Authorize.URL,
+			Params:       p.Authorize.Params,
+			Choose:       p.choose(),
+			ScopeParam:   p.Authorize.ScopeParam,
+			ResponseMode: p.Authorize.ResponseMode,
 		},
 		Device: oauth.DeviceEndpoint{URL: p.Device.URL, Params: p.Device.Params},
 		Token: oauth.TokenEndpoint{

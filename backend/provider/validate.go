@@ -25,7 +25,7 @@ var (
 // The parameters that the protocol sets (RFC 6749 section 4.1.1 and 4.1.3, RFC
 // 7636 section 4, OpenID Connect Core 3.1.2.1): an entry has no say in them.
 var (
-	ownAuthorizeParams = []string{"client_id", "redirect_uri", "response_type", "state", "code_challenge", "code_challenge_method", "nonce", "request", "request_uri"}
+	ownAuthorizeParams = []string{"client_id", "redirect_uri", "response_type", "state", "code_challenge", "code_challenge_method", "nonce", "request", "request_uri", "response_mode"}
 	ownTokenParams     = []string{"client_id", "client_secret", "client_assertion", "code", "code_verifier", "grant_type", "redirect_uri", "refresh_token"}
 	ownHeaders         = []string{"authorization", "cookie", "host", "content-length", "content-type", "transfer-encoding", "connection", "accept-encoding"}
 )
@@ -65,6 +65,8 @@ func (p Provider) wrongs() []wrong {
 	c.params("authorize.choose", p.Authorize.Choose, ownAuthorizeParams)
 	c.that(p.Authorize.ScopeParam == "" || namePattern.MatchString(p.Authorize.ScopeParam) && !slices.Contains(ownAuthorizeParams, p.Authorize.ScopeParam),
 		"authorize.scope_param", "must be the name of a query parameter")
+
+	c.oneOf("authorize.response_mode", p.Authorize.ResponseMode, "", "query", "form_post")
 
 	c.that(separator(p.Scope.Separator), "scope.separator", `must be one to four characters such as " " or ","`)
 	for i, s := range p.Scope.Default {

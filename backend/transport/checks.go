@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"io"
+	"mime"
 	"net/http"
 	"regexp"
 	"strings"
@@ -37,7 +39,7 @@ type call struct {
 // iss and the exchange after (orchestrator). None of them changes anything.
 var (
 	anyRequest = []func(*call) refusal{
-		(*call).isGET,
+		(*call).hasMethod,
 		(*call).isForUs,
 		(*call).hasKnownPath,
 		(*call).isNavigation,
@@ -59,12 +61,18 @@ func (c *call) pass(checks []func(*call) refusal) refusal {
 	return none
 }
 
-// isGET: HEAD is what link scanners send, POST what forms of other sites send.
-func (c *call) isGET() refusal {
-	if c.Method != http.MethodGet {
-		return notGET
+// hasMethod: HEAD is what link scanners send, POST what forms of other sites
+// send. The latter is taken while an attempt of this listener waits for a form.
+func (c *call) hasMethod() refusal {
+	if c.Method == http.MethodGet || c.posted() {
+		return none
 	}
-	return none
+	return notGET
+}
+
+// posted reports whether c brings a form to where one may be waited for.
+func (c *call) posted() bool {
+	return c.Method == http.MethodPost && c.on.posted.Load() > 0 && !strings.HasPrefix(c.RequestURI, donePath)
 }
 
 // isForUs compares Host with the names we gave out. It is what stops a page
@@ -123,14 +131,43 @@ func (c *call) isNavigation() refusal {
 	return none
 }
 
-// isWellFormed reads the query: at most 8 KiB, each parameter once, code or
-// error but not both.
+// isWellFormed reads the query, or the form in its place: at most 8 KiB, each
+// parameter once, code or error but not both.
 func (c *call) isWellFormed() refusal {
+	if c.Method == http.MethodPost {
+		if no := c.readForm(); no != none {
+			return no
+		}
+	}
 	state, response, err := oauth.ParseAuthorizationResponse(c.query)
 	if err != nil || state == "" {
 		return malformed
 	}
 	c.state, c.response = state, response
+	return none
+}
+
+// maxForm is the longest form that is read.
+const maxForm = 8 << 10
+
+// readForm puts the body in the place of the query, which may hold anything
+// then and is not looked at.
+func (c *call) readForm() refusal {
+	media, _, err := mime.ParseMediaType(c.Header.Get("Content-Type"))
+	if err != nil || media != "application/x-www-form-urlencoded" {
+		return malformed
+	}
+	if c.ContentLength > maxForm {
+		return tooLong
+	}
+	body, err := io.ReadAll(io.LimitReader(c.Body, maxForm+1))
+	switch {
+	case err != nil:
+		return malformed
+	case len(body) > maxForm:
+		return tooLong
+	}
+	c.query = string(body)
 	return none
 }
 
@@ -149,10 +186,10 @@ func (c *call) hasKnownState() refusal {
 }
 
 // cameWhereItShould holds the address against the one that this very attempt
-// waits at: host, port, way and provider. It notices a response of one provider
+// waits at, and the method: host, port, way and provider. It notices a response of one provider
 // on the path of another (RFC 9700 section 4.4).
 func (c *call) cameWhereItShould() refusal {
-	if c.on.scheme()+c.Host+c.path != c.attempt.landing {
+	if c.on.scheme()+c.Host+c.path != c.attempt.landing || c.attempt.posted != (c.Method == http.MethodPost) {
 		return wrongTarget
 	}
 	return none
@@ -187,8 +224,8 @@ func (d door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.conn = r.Context().Value(connKey{}).(*conn)
 	c.conn.begin()
 	defer c.conn.end()
-	if r.ContentLength != 0 {
-		// No request here has a body. Whatever follows is not waited for.
+	if r.ContentLength != 0 && !c.posted() {
+		// No other request has a body. Whatever follows is not waited for.
 		w.Header().Set("Connection", "close")
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now())
 	}

@@ -83,6 +83,7 @@ type bounced struct{ base, provider string }
 func (b bounced) landing(on *listener) string {
 	return "http://" + on.name(false) + gatewayPath + b.provider
 }
+func (b bounced) posted() bool                 { return false } // the gateway reads the form
 func (b bounced) redirectURI(*listener) string { return b.base + callbackPath + b.provider }
 func (b bounced) state(on *listener, random oauth.Secret) oauth.Secret {
 	return oauth.NewSecret(strconv.FormatInt(int64(on.port), 36) + "." + random.Reveal())

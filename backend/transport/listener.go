@@ -33,6 +33,7 @@ type listener struct {
 	// Attempts and results by the name in their redirect URI: only a name in
 	// use is answered.
 	literal, named atomic.Int32
+	posted         atomic.Int32 // those of them whose response comes by POST
 
 	evicted *atomic.Uint64
 	serving sync.WaitGroup

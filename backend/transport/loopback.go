@@ -93,6 +93,7 @@ type attempt struct {
 	provider string
 	landing  string // the address, without its query, at which the response has to arrive
 	named    bool   // that address says localhost
+	posted   bool   // the response comes by POST
 	on       *listener
 
 	progress atomic.Int32
@@ -136,13 +137,15 @@ func NewLoopback(opts LoopbackOptions) *Loopback {
 // ctx ended is returned even so. When it fails before show nothing was started
 // and nothing listens.
 func (l *Loopback) Authorize(ctx context.Context, req oauth.AuthorizationRequest, show func(oauth.Prompt)) (oauth.Reply, error) {
-	return l.authorize(ctx, req, directly{req.Redirect.Localhost, req.ProviderID}, show)
+	return l.authorize(ctx, req, directly{req.Redirect.Localhost, req.Server.Authorize.ResponseMode == "form_post", req.ProviderID}, show)
 }
 
 // A way is how a response gets from the provider to a listener here.
 type way interface {
 	// landing is the address, without its query, that the browser opens in the end.
 	landing(on *listener) string
+	// posted reports whether it does so with a form.
+	posted() bool
 	// redirectURI is what the provider is told.
 	redirectURI(on *listener) string
 	// state returns the state that finds its way back, made of a random one.
@@ -151,13 +154,14 @@ type way interface {
 
 // directly: the provider sends the browser here.
 type directly struct {
-	localhost bool
-	provider  string
+	localhost, formPost bool
+	provider            string
 }
 
 func (d directly) landing(on *listener) string {
 	return on.scheme() + on.name(d.localhost) + callbackPath + d.provider
 }
+func (d directly) posted() bool                                        { return d.formPost }
 func (d directly) redirectURI(on *listener) string                     { return d.landing(on) }
 func (d directly) state(_ *listener, random oauth.Secret) oauth.Secret { return random }
 
@@ -179,6 +183,7 @@ func (l *Loopback) authorize(ctx context.Context, req oauth.AuthorizationRequest
 		provider: req.ProviderID,
 		landing:  by.landing(on),
 		named:    req.Redirect.Localhost,
+		posted:   by.posted(),
 		on:       on,
 		response: make(chan oauth.AuthorizationResponse, 1),
 		told:     make(chan struct{}),
@@ -266,6 +271,9 @@ func (l *Loopback) record(a *attempt) error {
 	} else {
 		a.on.literal.Add(1)
 	}
+	if a.posted {
+		a.on.posted.Add(1)
+	}
 	return nil
 }
 
@@ -283,6 +291,9 @@ func (l *Loopback) drop(a *attempt) {
 			a.on.named.Add(-1)
 		} else {
 			a.on.literal.Add(-1)
+		}
+		if a.posted {
+			a.on.posted.Add(-1)
 		}
 	}
 	l.mu.Unlock()

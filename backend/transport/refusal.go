@@ -23,6 +23,7 @@ const (
 	unknownPath
 	notNavigation
 	malformed
+	tooLong
 	unknownState
 	wrongTarget
 	foreignUser
@@ -45,6 +46,7 @@ var refused = [refusals]struct {
 	unknownPath:   {"path", http.StatusNotFound, nothingHere},
 	notNavigation: {"not a navigation", http.StatusForbidden, nothingHere},
 	malformed:     {"query", http.StatusBadRequest, brokenLink},
+	tooLong:       {"size", http.StatusRequestEntityTooLarge, brokenLink},
 	unknownState:  {"state", http.StatusBadRequest, strangeLink},
 	wrongTarget:   {"redirect uri", http.StatusBadRequest, strangeLink},
 	foreignUser:   {"another user", http.StatusForbidden, anothersBrowser},
