@@ -12,7 +12,7 @@ browser=(chromium)
 bus=(dbus gnome-keyring libglib2.0-bin)
 tracing=(strace)
 display=(xvfb openbox xfce4-panel dunst xdotool wmctrl imagemagick x11-utils x11-apps fonts-dejavu-core)
-yardsticks=(oidc-agent-cli)
+yardsticks=(oidc-agent-cli nginx-light)
 
 case ${1:-} in
 desktop) want=("${desktop[@]}") ;;

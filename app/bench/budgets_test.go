@@ -44,6 +44,7 @@ func TestBudgets(t *testing.T) {
 		{"OA", "beside oidc-agent", besideOIDCAgent},
 		{"B8", "one connect", oneConnect},
 		{"B9", "a flood of bogus callbacks", inAFlood},
+		{"B10", "bounced callbacks", aBouncedCallback},
 		{"B10", "relayed callbacks", aRelayedCallback},
 	} {
 		// What could not be measured has a line, too.

@@ -28,19 +28,15 @@ func (Bounce) Deliver(_ context.Context, c Callback) Answer {
 	if !ok {
 		return refused(http.StatusBadRequest, "state", notForUs)
 	}
-	query := url.Values{"state": {c.State}}
+	name, value := "code", c.Response.Code.Reveal()
 	if c.Response.Error != "" {
-		query.Set("error", c.Response.Error)
-	} else {
-		query.Set("code", c.Response.Code.Reveal())
+		name, value = "error", c.Response.Error
 	}
+	location := "http://127.0.0.1:" + strconv.Itoa(port) + landing + c.Provider + "?" + name + "=" + url.QueryEscape(value)
 	if c.Response.Iss != nil {
-		query.Set("iss", *c.Response.Iss)
+		location += "&iss=" + url.QueryEscape(*c.Response.Iss)
 	}
-	return Answer{
-		Location: "http://127.0.0.1:" + strconv.Itoa(port) + landing + c.Provider + "?" + query.Encode(),
-		Outcome:  "delivered",
-	}
+	return Answer{Location: location + "&state=" + url.QueryEscape(c.State), Outcome: "delivered"}
 }
 
 // portOf reads the port that a state of an app begins with, in base 36, as the
