@@ -83,6 +83,6 @@ func (g *gateways) listenForGateway(bearer oauth.Secret) (stop func(), err error
 }
 
 // Forwarded implements api.Gateways.
-func (g *gateways) Forwarded(ctx context.Context, state string, r oauth.AuthorizationResponse) (oauth.Outcome, error) {
-	return g.by.Forwarded(ctx, state, r)
+func (g *gateways) Forwarded(ctx context.Context, provider, state string, r oauth.AuthorizationResponse) (oauth.Outcome, error) {
+	return g.by.Forwarded(ctx, provider, state, r)
 }

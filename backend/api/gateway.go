@@ -16,8 +16,9 @@ type Gateways interface {
 	// Check tests the gateway in use; fault.NotFound without one.
 	Check(ctx context.Context) (wire.Gateway, error)
 	Remove(ctx context.Context) error
-	// Forwarded takes a response that a forwarding gateway brought.
-	Forwarded(ctx context.Context, state string, r oauth.AuthorizationResponse) (oauth.Outcome, error)
+	// Forwarded takes a response that a forwarding gateway brought; provider is
+	// whose callback path it came to, "" when the gateway does not say.
+	Forwarded(ctx context.Context, provider, state string, r oauth.AuthorizationResponse) (oauth.Outcome, error)
 }
 
 // forwardedCallback reads the response as strictly as the callback endpoint
@@ -36,7 +37,7 @@ func (s *Server) forwardedCallback(ctx context.Context, in *with[wire.Forwarded]
 	if err != nil {
 		return wire.Outcome{}, badRequest("This is no authorization response: it has a state, and a code or an error.")
 	}
-	o, err := s.opts.Gateways.Forwarded(ctx, state, response)
+	o, err := s.opts.Gateways.Forwarded(ctx, in.Body.Provider, state, response)
 	return wire.Outcome(o), err
 }
 

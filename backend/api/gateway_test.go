@@ -58,6 +58,8 @@ func TestAForwardedCallbackIsReadStrictly(t *testing.T) {
 		{"a code", wire.Forwarded{State: "known", Code: "c"}, ""},
 		{"an error", wire.Forwarded{State: "known", Error: "access_denied"}, ""},
 		{"GW-07 a state of nobody", wire.Forwarded{State: "other", Code: "c"}, "state_unknown"},
+		{"of the provider that was asked", wire.Forwarded{Provider: "demo", State: "known", Code: "c"}, ""},
+		{"on the path of another provider", wire.Forwarded{Provider: "other", State: "known", Code: "c"}, "state_unknown"},
 		{"GW-13 code and error", wire.Forwarded{State: "known", Code: "c", Error: "e"}, "bad_request"},
 		{"GW-13 neither", wire.Forwarded{State: "known"}, "bad_request"},
 		{"GW-13 a line break", wire.Forwarded{State: "known", Code: "c\r\nX: y"}, "bad_request"},

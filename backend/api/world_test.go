@@ -292,8 +292,8 @@ func (g gateways) Check(context.Context) (wire.Gateway, error) {
 	return g.answer(), nil
 }
 
-func (g gateways) Forwarded(_ context.Context, state string, r oauth.AuthorizationResponse) (oauth.Outcome, error) {
-	if state != "known" {
+func (g gateways) Forwarded(_ context.Context, provider, state string, r oauth.AuthorizationResponse) (oauth.Outcome, error) {
+	if state != "known" || provider != "" && provider != "demo" {
 		return oauth.Outcome{}, fault.New(fault.StateUnknown, "No attempt waits for this response.")
 	}
 	return oauth.Outcome{OK: r.Error == "", Provider: "Demo", Account: "ada"}, nil

@@ -20,10 +20,11 @@ import (
 // Forwarded is what a forwarding gateway posts to the app: state, and a code or
 // an error (RFC 6749 section 4.1.2), and iss where it came (RFC 9207).
 type Forwarded struct {
-	State string  `json:"state"`
-	Code  string  `json:"code,omitempty"`
-	Error string  `json:"error,omitempty"`
-	Iss   *string `json:"iss,omitempty"`
+	Provider string  `json:"provider"` // whose callback path it came to
+	State    string  `json:"state"`
+	Code     string  `json:"code,omitempty"`
+	Error    string  `json:"error,omitempty"`
+	Iss      *string `json:"iss,omitempty"`
 }
 
 // Outcome is the app's answer, with status 200, once the attempt has ended.
@@ -100,7 +101,7 @@ func (f *Forward) Deliver(ctx context.Context, c Callback) Answer {
 }
 
 func (f *Forward) post(ctx context.Context, c Callback) (status int, body []byte, err error) {
-	out := Forwarded{State: c.State, Code: c.Response.Code.Reveal(), Error: c.Response.Error, Iss: c.Response.Iss}
+	out := Forwarded{Provider: c.Provider, State: c.State, Code: c.Response.Code.Reveal(), Error: c.Response.Error, Iss: c.Response.Iss}
 	sent, err := json.Marshal(out)
 	if err != nil {
 		return 0, nil, err

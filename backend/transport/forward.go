@@ -68,14 +68,18 @@ func (g *Gateway) authorizeByForward(ctx context.Context, req oauth.Authorizatio
 }
 
 // Forwarded takes a response that the gateway posted, once, and returns what
-// became of the attempt. fault.StateUnknown when no attempt waits for it.
-func (g *Gateway) Forwarded(ctx context.Context, state string, r oauth.AuthorizationResponse) (oauth.Outcome, error) {
+// became of the attempt. fault.StateUnknown when no attempt at that provider
+// waits for it; a gateway that does not say the provider passes "".
+func (g *Gateway) Forwarded(ctx context.Context, provider, state string, r oauth.AuthorizationResponse) (oauth.Outcome, error) {
 	key := digest(sha256.Sum256([]byte(state)))
 	g.forwards.mu.Lock()
 	f := g.forwards.waiting[key]
-	delete(g.forwards.waiting, key)
+	here := f != nil && (provider == "" || provider == f.provider)
+	if here {
+		delete(g.forwards.waiting, key)
+	}
 	g.forwards.mu.Unlock()
-	if f == nil {
+	if !here {
 		return oauth.Outcome{}, fault.New(fault.StateUnknown, "No attempt waits for this response.")
 	}
 	f.response <- r

@@ -27,7 +27,7 @@ func TestForwardKeepsWhatTransportsHaveToKeep(t *testing.T) {
 				}
 				ctx, cancel := context.WithCancel(t.Context())
 				cancel() // it does not wait for the outcome
-				_, err = g.Forwarded(ctx, state, r)
+				_, err = g.Forwarded(ctx, "acme", state, r)
 				if fault.CodeOf(err) == fault.StateUnknown {
 					return nil
 				}
@@ -48,13 +48,20 @@ func TestAForwardedResponseIsAnsweredWithItsOutcome(t *testing.T) {
 	}
 	go func() {
 		e := a.Wait(t)
+		if e.Reply.Response.Code.Reveal() != "c" {
+			t.Error("another response was taken")
+		}
 		e.Reply.Tell(oauth.Outcome{OK: true, Provider: "Acme", Account: "ada"})
 	}()
-	o, err := g.Forwarded(t.Context(), a.State, oauth.AuthorizationResponse{Code: oauth.NewSecret("c")})
+	// RFC 9700 section 4.4: the response of another server, with the state of this attempt.
+	if _, err := g.Forwarded(t.Context(), "other", a.State, oauth.AuthorizationResponse{Code: oauth.NewSecret("mixed")}); fault.CodeOf(err) != fault.StateUnknown {
+		t.Errorf("on the path of another provider: %v", err)
+	}
+	o, err := g.Forwarded(t.Context(), "acme", a.State, oauth.AuthorizationResponse{Code: oauth.NewSecret("c")})
 	if err != nil || !o.OK || o.Account != "ada" {
 		t.Errorf("%+v %v", o, err)
 	}
-	if _, err := g.Forwarded(t.Context(), a.State, oauth.AuthorizationResponse{Code: oauth.NewSecret("c")}); fault.CodeOf(err) != fault.StateUnknown {
+	if _, err := g.Forwarded(t.Context(), "acme", a.State, oauth.AuthorizationResponse{Code: oauth.NewSecret("c")}); fault.CodeOf(err) != fault.StateUnknown {
 		t.Errorf("a second time: %v", err)
 	}
 }

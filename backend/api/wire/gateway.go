@@ -20,10 +20,11 @@ type Gateway struct {
 // Forwarded is an authorization response that a forwarding gateway brings: state
 // and a code or an error, and iss where it came.
 type Forwarded struct {
-	State string  `json:"state" minLength:"1" maxLength:"1024"`
-	Code  string  `json:"code,omitempty" maxLength:"8192"`
-	Error string  `json:"error,omitempty" maxLength:"8192"`
-	Iss   *string `json:"iss,omitempty" maxLength:"2048"`
+	Provider string  `json:"provider,omitempty" maxLength:"64" doc:"Whose callback path it came to: a response to an attempt at another provider is refused (RFC 9700 section 4.4)"`
+	State    string  `json:"state" minLength:"1" maxLength:"1024"`
+	Code     string  `json:"code,omitempty" maxLength:"8192"`
+	Error    string  `json:"error,omitempty" maxLength:"8192"`
+	Iss      *string `json:"iss,omitempty" maxLength:"2048"`
 }
 
 // Outcome is what became of the attempt, for the page that the gateway shows.

@@ -979,6 +979,8 @@ export interface components {
             code?: string;
             error?: string;
             iss?: string;
+            /** @description Whose callback path it came to: a response to an attempt at another provider is refused (RFC 9700 section 4.4) */
+            provider?: string;
             state: string;
         };
         Gateway: {
