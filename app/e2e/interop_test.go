@@ -31,9 +31,21 @@ func chromium(t *testing.T, authURL string, args ...string) string {
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("browser: %v\n%s", err, errs.String())
 	}
-	var page struct{ Text string }
+	var page struct {
+		URL, Text string
+		History   []string
+	}
 	if err := json.Unmarshal(out.Bytes(), &page); err != nil {
 		t.Fatalf("browser: %v\n%s", err, out.String())
+	}
+	// What "back" leads to holds no code (RFC 9700 section 4.3).
+	for _, entry := range page.History {
+		if strings.Contains(page.URL, "/oauth/done/") && strings.Contains(entry, "code=") {
+			t.Errorf("the history of the browser holds %.60s…", entry)
+		}
+	}
+	if len(page.History) == 0 {
+		t.Error("the browser has no history")
 	}
 	return page.Text
 }

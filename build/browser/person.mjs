@@ -3,7 +3,8 @@
 //
 //   node person.mjs URL [--user NAME] [--pass WORD] [--click REGEX] [--shot FILE.png] [--dark]
 //
-// Prints one JSON object: {"url", "title", "text"} of the last page. Exits 1
+// Prints one JSON object: {"url", "title", "text"} of the last page, and the
+// "history" of the tab. Exits 1
 // when no page came home within half a minute.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -53,7 +54,9 @@ try {
       if (!(await page.locator('meta[http-equiv=refresh]').count())) {
         if (option.shot) await page.screenshot({ path: option.shot, animations: 'disabled' })
         const text = (await page.locator('body').innerText()).replace(/\s+/g, ' ').trim()
-        console.log(JSON.stringify({ url: page.url(), title: await page.title(), text }))
+        const tools = await browser.newCDPSession(page)
+        const { entries } = await tools.send('Page.getNavigationHistory')
+        console.log(JSON.stringify({ url: page.url(), title: await page.title(), text, history: entries.map((e) => e.url) }))
         code = 0
         break
       }
