@@ -9,13 +9,16 @@ const (
 // mutants are the guards of the callback endpoint, the gateway and the ways
 // around them, in the order in which a request meets them.
 var mutants = []mutant{
-	{"callback: only GET", checks, "if c.Method != http.MethodGet {", "if false && (c.Method != http.MethodGet) {", []string{callbacks}},
+	{"callback: only GET", checks, "if c.Method == http.MethodGet || c.posted() {", "if true || c.posted() {", []string{callbacks}},
+	{"callback: forms for those that wait for one", checks, "c.Method == http.MethodPost && c.on.posted.Load() > 0", "c.Method == http.MethodPost", []string{callbacks}},
 	{"callback: origin form", checks, `if !strings.HasPrefix(c.RequestURI, "/") {`, `if false && (!strings.HasPrefix(c.RequestURI, "/")) {`, []string{callbacks}},
 	{"callback: Host", checks, "if !c.on.answersTo(c.Host) {", "if false && (!c.on.answersTo(c.Host)) {", []string{callbacks}},
 	{"callback: Sec-Fetch", checks, "if got != want {", "if false && (got != want) {", []string{callbacks}},
 	{"callback: speculation", checks, "if len(c.Header[name]) > 0 {", "if false && (len(c.Header[name]) > 0) {", []string{callbacks}},
 	{"callback: WebSocket", checks, `if strings.EqualFold(c.Header.Get("Upgrade"), "websocket") {`, `if false && (strings.EqualFold(c.Header.Get("Upgrade"), "websocket")) {`, []string{callbacks}},
-	{"callback: landing place", checks, "if c.on.scheme()+c.Host+c.path != c.attempt.landing {", "if false && (c.on.scheme()+c.Host+c.path != c.attempt.landing) {", []string{callbacks}},
+	{"callback: landing place", checks, "if c.on.scheme()+c.Host+c.path != c.attempt.landing || c.attempt.posted", "if c.attempt.posted", []string{callbacks}},
+	{"callback: method that the attempt waits for", checks, " || c.attempt.posted != (c.Method == http.MethodPost) {", " {", []string{callbacks}},
+	{"callback: length of a form", checks, "case len(body) > maxForm:", "case false && len(body) > maxForm:", []string{callbacks}},
 	{"callback: user of the peer", checks, "case peerForeign:\n\t\treturn foreignUser", "case peerForeign:", []string{callbacks}},
 	{"callback: handed over once", checks, "if !a.progress.CompareAndSwap(waiting, answered) {", "if a.progress.Store(answered); false && alreadyUsed == none {", []string{callbacks}},
 	{"callback: cap on connections", "backend/transport/listener.go", "if len(on.conns) >= maxConns {", "if false && (len(on.conns) >= maxConns) {", []string{callbacks}},
@@ -38,6 +41,7 @@ var mutants = []mutant{
 	{"gateway: size", "backend/gateway/gateway.go", "if len(query) > maxQuery {", "if false && (len(query) > maxQuery) {", []string{"./backend/gateway"}},
 	{"gateway: form beside a query", "backend/gateway/gateway.go", `if !ok || query != "" {`, "if !ok {", []string{"./backend/gateway"}},
 	{"forward: once", "backend/gateway/forward.go", "if !f.once.take(c.State, time.Now()) {", "if false && (!f.once.take(c.State, time.Now())) {", []string{"./backend/gateway"}},
+	{"forward: provider that was asked", "backend/transport/forward.go", `f != nil && (provider == "" || provider == f.provider)`, "f != nil", []string{callbacks}},
 	{"forward: one app", "app/gateway/enrol.go", "if len(alive) > 0 {", "if false && (len(alive) > 0) {", []string{"./app/gateway"}},
 	{"forward: bearer", "app/forward.go", "!found || len(r.Header[\"Authorization\"]) != 1 || subtle.ConstantTimeCompare(got[:], want[:]) != 1", "!found || false && subtle.ConstantTimeCompare(got[:], want[:]) != 1", []string{"./app"}},
 	{"forward: who may", "backend/api/routes.go", `"/v1/internal/oauth/callback", gatewayOnly,`, `"/v1/internal/oauth/callback", user,`, []string{"./backend/api"}},
