@@ -65,6 +65,7 @@ var statusOf = map[fault.Code]int{
 
 	// The provider's part.
 	fault.ClientRefused:          http.StatusBadGateway,
+	fault.RegistrationFailed:     http.StatusBadGateway,
 	fault.DiscoveryFailed:        http.StatusBadGateway,
 	fault.ExchangeFailed:         http.StatusBadGateway,
 	fault.ExchangeOutcomeUnknown: http.StatusBadGateway,

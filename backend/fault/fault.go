@@ -48,14 +48,15 @@ const (
 	Internal               Code = "internal"
 
 	// Beyond the first list of the contract.
-	ProviderError   Code = "provider_error"   // the provider answered with an OAuth error that has no code of ours
-	DiscoveryFailed Code = "discovery_failed" // an issuer's metadata could not be read or was refused
-	Conflict        Code = "conflict"         // the thing exists already, or is still in use
-	NotFound        Code = "not_found"        // the named thing does not exist
-	WrongPassphrase Code = "wrong_passphrase" // of an exported file
-	FileDamaged     Code = "file_damaged"     // an exported file cannot be read
-	NewerVersion    Code = "newer_version"    // an exported file is one of a newer Keyturn
-	HostNotAllowed  Code = "host_not_allowed" // the provider's entry does not name the host: no token goes there
+	ProviderError      Code = "provider_error"      // the provider answered with an OAuth error that has no code of ours
+	RegistrationFailed Code = "registration_failed" // an authorization server did not register Keyturn
+	DiscoveryFailed    Code = "discovery_failed"    // an issuer's metadata could not be read or was refused
+	Conflict           Code = "conflict"            // the thing exists already, or is still in use
+	NotFound           Code = "not_found"           // the named thing does not exist
+	WrongPassphrase    Code = "wrong_passphrase"    // of an exported file
+	FileDamaged        Code = "file_damaged"        // an exported file cannot be read
+	NewerVersion       Code = "newer_version"       // an exported file is one of a newer Keyturn
+	HostNotAllowed     Code = "host_not_allowed"    // the provider's entry does not name the host: no token goes there
 
 	CoolingDown         Code = "cooling_down"          // the same failed a moment ago, and a program asks again
 	GatewayUnreachable  Code = "gateway_unreachable"   // no gateway of ours answers at its address, or it does not pass callbacks on

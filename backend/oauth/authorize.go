@@ -75,6 +75,9 @@ func AuthorizationURL(r AuthorizationRequest, redirectURI string) (string, error
 	query.Set("state", r.State.Reveal())
 	query.Set("code_challenge", challenge(r.Verifier))
 	query.Set("code_challenge_method", "S256")
+	if r.Server.Resource != "" {
+		query.Set("resource", r.Server.Resource)
+	}
 	if len(r.Scopes) > 0 {
 		name, separator := endpoint.ScopeParam, r.Server.ScopeSeparator
 		if name == "" {

@@ -52,6 +52,9 @@ func (h *HTTP) StartDevice(ctx context.Context, s Server, c Client, scopes []str
 		}
 		fields["scope"] = strings.Join(scopes, separator)
 	}
+	if s.Resource != "" {
+		fields["resource"] = s.Resource
+	}
 	header := customHeader(s.Token.Headers)
 	if err := authenticate(c, fields, header); err != nil {
 		return DeviceAuthorization{}, err

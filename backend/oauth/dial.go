@@ -45,7 +45,7 @@ func (s Server) reachOf(host string) reach {
 		return reach{any: true}
 	}
 	issuer, err := url.Parse(s.Issuer)
-	if err == nil && issuer.Hostname() != "" && strings.EqualFold(issuer.Hostname(), host) {
+	if err == nil && !s.UntypedIssuer && issuer.Hostname() != "" && strings.EqualFold(issuer.Hostname(), host) {
 		return reach{any: true}
 	}
 	if slices.ContainsFunc(s.TrustedHosts, func(t string) bool { return strings.EqualFold(t, host) }) {

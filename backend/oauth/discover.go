@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -31,6 +32,12 @@ type Metadata struct {
 	TokenAuthMethods []string
 	IssParameter     bool // RFC 9207 section 3
 	PKCES256         bool // RFC 7636, code_challenge_methods_supported
+	// ClientIDDocuments: a client id may be the address of a document that
+	// describes the client (OAuth Client ID Metadata Document).
+	ClientIDDocuments bool
+	// Presumed: nothing is published; these are the endpoints that MCP
+	// 2025-03-26 presumes.
+	Presumed bool
 	// ForeignOrigins are the origins of endpoints that are not the issuer's,
 	// sorted. A code or a secret may go there: somebody should agree to that.
 	ForeignOrigins []string
@@ -40,6 +47,17 @@ type Metadata struct {
 // then RFC 8414, with the issuer's path appended and inserted, as servers do
 // both. Errors are *fault.Error.
 func (h *HTTP) Discover(ctx context.Context, issuer string, allowLoopbackHTTP bool) (Metadata, error) {
+	return h.discover(ctx, Server{Issuer: issuer, AllowLoopbackHTTP: allowLoopbackHTTP}, issuer, openIDFirst)
+}
+
+// errUnpublished is the cause when there is nothing at any well-known place.
+var errUnpublished = errors.New("no metadata published")
+
+func isUnpublished(err error) bool { return errors.Is(err, errUnpublished) }
+
+// discover is Discover by way of a Server that says how far it may reach.
+func (h *HTTP) discover(ctx context.Context, via Server, issuer string, order order) (Metadata, error) {
+	allowLoopbackHTTP := via.AllowLoopbackHTTP
 	if err := ValidEndpoint(issuer, allowLoopbackHTTP); err != nil {
 		return Metadata{}, err
 	}
@@ -49,9 +67,8 @@ func (h *HTTP) Discover(ctx context.Context, issuer string, allowLoopbackHTTP bo
 	// The last answer that was a document of some kind says more than the 404s
 	// of the places that were asked in vain.
 	var result error
-	for _, place := range wellKnown(issuer) {
-		server := Server{Issuer: issuer, AllowLoopbackHTTP: allowLoopbackHTTP}
-		a, failed := h.do(ctx, call{op: opDiscovery, server: server, method: http.MethodGet, url: place, limit: maxDocument})
+	for _, place := range wellKnown(issuer, order) {
+		a, failed := h.do(ctx, call{op: opDiscovery, server: via, method: http.MethodGet, url: place, limit: maxDocument})
 		switch {
 		case failed != nil && failed.Status == 0:
 			return Metadata{}, discoveryFault(failed, issuer) // the next place is on the same host
@@ -65,7 +82,7 @@ func (h *HTTP) Discover(ctx context.Context, issuer string, allowLoopbackHTTP bo
 		result = err
 	}
 	if result == nil {
-		result = fault.New(fault.DiscoveryFailed, "%s does not publish how to connect to it. Check the issuer's address, or give the authorization and token URLs yourself.", hostOf(issuer))
+		result = fault.Wrap(errUnpublished, fault.DiscoveryFailed, "%s does not publish how to connect to it. Check the issuer's address, or give the authorization and token URLs yourself.", hostOf(issuer))
 	}
 	return Metadata{}, result
 }
@@ -83,9 +100,17 @@ func hostOf(rawURL string) string {
 	return u.Host
 }
 
+// order is which kind of metadata is looked for first.
+type order int
+
+const (
+	openIDFirst  order = iota
+	rfc8414First       // as MCP has it (2025-11-25, Authorization Server Metadata Discovery)
+)
+
 // wellKnown lists where the metadata of an issuer may be, most likely first:
 // at most five places.
-func wellKnown(issuer string) []string {
+func wellKnown(issuer string, order order) []string {
 	const oidc, rfc8414 = "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"
 	u, err := url.Parse(issuer)
 	if err != nil {
@@ -93,8 +118,14 @@ func wellKnown(issuer string) []string {
 	}
 	base := u.Scheme + "://" + u.Host
 	path := strings.TrimSuffix(u.EscapedPath(), "/")
+	if path == "" && order == rfc8414First {
+		return []string{base + rfc8414, base + oidc}
+	}
 	if path == "" {
 		return []string{base + oidc, base + rfc8414}
+	}
+	if order == rfc8414First {
+		return []string{base + rfc8414 + path, base + oidc + path, base + path + oidc}
 	}
 	places := []string{
 		base + path + oidc,    // OpenID Connect Discovery 1.0 section 4
@@ -159,6 +190,7 @@ func readMetadata(body []byte, issuer string, allowLoopbackHTTP bool) (Metadata,
 	m.ScopesSupported = shortStrings(top["scopes_supported"], isScopeToken)
 	m.TokenAuthMethods = shortStrings(top["token_endpoint_auth_methods_supported"], isScopeToken)
 	m.PKCES256 = slices.Contains(shortStrings(top["code_challenge_methods_supported"], isScopeToken), "S256")
+	m.ClientIDDocuments = string(top["client_id_metadata_document_supported"]) == "true"
 	m.IssParameter = string(top["authorization_response_iss_parameter_supported"]) == "true"
 	return m, nil
 }

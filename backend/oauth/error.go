@@ -58,6 +58,8 @@ const (
 	opPing      = "ping"
 	opDiscovery = "discovery"
 	opResource  = "resource"
+	opProtected = "resource metadata"
+	opRegister  = "registration"
 	opDevice    = "device"
 	opPoll      = "poll"
 )

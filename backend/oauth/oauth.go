@@ -64,6 +64,12 @@ type Server struct {
 	// AllowLoopbackHTTP permits http for endpoints on a loopback host. Every
 	// other endpoint is https, without exception.
 	AllowLoopbackHTTP bool
+	// UntypedIssuer says that a document named the issuer: its host may not lead
+	// into a private network unless it is among TrustedHosts.
+	UntypedIssuer bool
+	// Resource is sent as the resource parameter of authorization, token and
+	// refresh requests (RFC 8707 section 2); "" for none.
+	Resource string
 	// TrustedHosts are host names that the user typed. They may lead into a
 	// private network, as may the issuer's own host; every other name has to
 	// lead to public addresses.

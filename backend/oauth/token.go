@@ -25,6 +25,9 @@ func (h *HTTP) Exchange(ctx context.Context, s Server, c Client, code Secret, re
 		fields["redirect_uri"] = redirectURI
 	}
 	fields["code_verifier"] = verifier.Reveal()
+	if s.Resource != "" {
+		fields["resource"] = s.Resource
+	}
 	return h.token(ctx, opExchange, s, c, s.Token.URL, fields)
 }
 
@@ -40,6 +43,9 @@ func (h *HTTP) Refresh(ctx context.Context, s Server, c Client, refresh Secret) 
 	maps.Copy(fields, s.Token.Params)
 	maps.Copy(fields, s.Token.RefreshParams)
 	fields[name] = refresh.Reveal()
+	if s.Resource != "" {
+		fields["resource"] = s.Resource
+	}
 	endpoint := s.Token.RefreshURL
 	if endpoint == "" {
 		endpoint = s.Token.URL

@@ -292,6 +292,7 @@ export const en = {
     internal: () => say('Something went wrong inside Keyturn.', 'The log has the details.'),
     provider_error: (p) => say(`${p} answered with an error.`, 'Start again. If it stays, check the settings of your OAuth app there.'),
     discovery_failed: (p) => say(`the description of ${p} could not be read.`, 'Check the address of the issuer.'),
+    registration_failed: (p) => say(`${p} did not register Keyturn.`, 'Register an OAuth app there and add it here.'),
     conflict: () => say('It exists already, or is still in use.', 'Choose another name, or remove what uses it first.'),
     not_found: () => say('It is not there any more.', 'Go back and look again.'),
     wrong_passphrase: () => say('The passphrase does not open this file.', 'Try again with the right one.'),
