@@ -34,6 +34,12 @@ type app struct {
 	Secret   []byte    `json:"secret,omitempty"`
 	Created  time.Time `json:"created,omitzero"`
 	Updated  time.Time `json:"updated,omitzero"`
+	Issuer   string    `json:"issuer,omitempty"`
+	Dynamic  bool      `json:"dynamic,omitempty"`
+
+	ManagementURL   string    `json:"management_url,omitempty"`
+	ManagementToken []byte    `json:"management_token,omitempty"`
+	Ends            time.Time `json:"ends,omitzero"`
 }
 
 type connection struct {
@@ -68,6 +74,7 @@ func documentOf(c orchestrator.Contents) document {
 		d.Apps = append(d.Apps, app{
 			ID: a.ID, Provider: a.Provider, ClientID: a.Client.ID, Auth: string(a.Client.Auth),
 			Secret: []byte(a.Client.Secret.Reveal()), Created: a.Created.UTC(), Updated: a.Updated.UTC(),
+			Issuer: a.Issuer, Dynamic: a.Dynamic, Ends: a.Ends.UTC(), ManagementURL: a.Management.URL, ManagementToken: []byte(a.Management.Token.Reveal()),
 		})
 	}
 	for _, r := range c.Connections {
@@ -90,9 +97,11 @@ func (d *document) contents() (c orchestrator.Contents) {
 		c.Apps = append(c.Apps, orchestrator.App{
 			ID: a.ID, Provider: a.Provider,
 			Client:  oauth.Client{ID: a.ClientID, Auth: oauth.AuthMethod(a.Auth), Secret: oauth.NewSecret(string(a.Secret))},
-			Created: a.Created, Updated: a.Updated,
+			Created: a.Created, Updated: a.Updated, Issuer: a.Issuer, Dynamic: a.Dynamic, Ends: a.Ends,
+			Management: oauth.Management{URL: a.ManagementURL, Token: oauth.NewSecret(string(a.ManagementToken))},
 		})
 		clear(a.Secret)
+		clear(a.ManagementToken)
 	}
 	for _, r := range d.Connections {
 		c.Connections = append(c.Connections, orchestrator.Record{

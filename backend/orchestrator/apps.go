@@ -29,7 +29,7 @@ func (o *Orchestrator) appFor(p provider.Provider, clientID string) (App, error)
 	o.mu.Lock()
 	var found App
 	for _, a := range o.apps {
-		if a.Provider != p.ID || clientID != "" && a.Client.ID != clientID {
+		if a.Provider != p.ID || clientID != "" && a.Client.ID != clientID || p.Resource.URL != "" && a.Issuer != p.Issuer {
 			continue
 		}
 		if found.ID == "" || a.Updated.After(found.Updated) {
@@ -45,6 +45,9 @@ func (o *Orchestrator) appFor(p provider.Provider, clientID string) (App, error)
 		return App{}, fault.New(fault.UnknownApp, "No OAuth app with this client id is registered for %s. Add it with: keyturn apps upsert --provider %s --client-id …", p.Name, p.ID)
 	default:
 		return App{}, fault.New(fault.NoApp, "%s needs an OAuth app of yours first. See: keyturn providers get %s", p.Name, p.ID)
+	}
+	if found.Dynamic { // authenticates as it was registered
+		return found, nil
 	}
 	// The entry may say meanwhile how the client has to authenticate.
 	auth, err := p.AuthFor(found.Client.Secret)
@@ -63,6 +66,9 @@ func (o *Orchestrator) UpsertApp(ctx context.Context, providerID, clientID strin
 		return App{}, err
 	}
 	p, err := o.Provider(providerID)
+	if fault.CodeOf(err) == fault.UnknownProvider && provider.IsAddress(providerID) {
+		p, _, err = o.find(ctx, providerID, nil)
+	}
 	if err != nil {
 		return App{}, err
 	}
@@ -90,6 +96,9 @@ func (o *Orchestrator) UpsertApp(ctx context.Context, providerID, clientID strin
 		secret = a.Client.Secret
 	}
 	a.Client.ID, a.Client.Secret, a.Updated = clientID, secret, now
+	if a.Dynamic, a.Issuer = false, ""; p.Resource.URL != "" {
+		a.Issuer = p.Issuer
+	}
 	if a.Client.Auth, err = p.AuthFor(secret); err != nil {
 		return App{}, err
 	}
@@ -161,6 +170,7 @@ func (o *Orchestrator) DeleteApp(ctx context.Context, id string) error {
 	}
 	o.ringLocked()
 	o.mu.Unlock()
+	o.unregister(a)
 	return nil
 }
 

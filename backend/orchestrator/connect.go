@@ -19,6 +19,13 @@ func (o *Orchestrator) Connect(ctx context.Context, r ConnectRequest) (Started, 
 	if err := o.open(ctx); err != nil {
 		return Started{}, err
 	}
+	if provider.IsAddress(r.Provider) {
+		p, err := o.resource(ctx, r.Provider, r.Challenge)
+		if err != nil {
+			return Started{}, err
+		}
+		r.Provider = p.ID
+	}
 	a, err := o.prepare(r)
 	if err != nil {
 		return Started{}, err

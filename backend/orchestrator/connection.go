@@ -183,6 +183,13 @@ func (o *Orchestrator) findLocked(providerID, account, clientID string) (*connec
 	if o.storeErr != nil {
 		return nil, o.storeErr
 	}
+	if provider.IsAddress(providerID) {
+		p, err := o.providerAt(providerID)
+		if err != nil {
+			return nil, err
+		}
+		providerID = p.ID
+	}
 	all := o.byProvider[providerID]
 	named := all
 	if account != "" {

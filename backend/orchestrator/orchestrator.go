@@ -62,6 +62,9 @@ type Options struct {
 	// HTTPSLoopback says whether loopback may be used for providers that insist
 	// on https; nil means no.
 	HTTPSLoopback func() bool
+	// ClientDocument is the https address of a document that describes this
+	// client (OAuth Client ID Metadata Document); nil or "": there is none.
+	ClientDocument func() string
 	// Hosted starts an authorization server inside this program, by the name
 	// in Provider.HostedBy, and keeps it listening until release is called.
 	Hosted map[string]func() (release func(), err error)
@@ -83,7 +86,8 @@ type Orchestrator struct {
 	port       int
 	hosted     map[string]func() (func(), error)
 	// httpsLoopback says whether the user has switched on https on this machine.
-	httpsLoopback func() bool
+	httpsLoopback  func() bool
+	clientDocument func() string
 
 	activity *activity.Log
 	log      *slog.Logger
@@ -94,6 +98,7 @@ type Orchestrator struct {
 	wg     sync.WaitGroup
 	ready  chan struct{} // closed once the store was tried
 	lane   chan struct{} // orders loading, and writes of apps and providers
+	finds  chan struct{} // a lane: one resource is found out about at a time
 
 	mu          sync.Mutex
 	connections map[string]*connection   // by id
@@ -125,13 +130,15 @@ func New(opts Options) *Orchestrator {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Orchestrator{
-		now:        func() time.Time { return clock().Round(0) },
-		store:      opts.Store,
-		catalogue:  opts.Catalogue,
-		transports: opts.Transports,
-		http:       opts.HTTP,
-		port:       opts.CallbackPort,
-		hosted:     opts.Hosted,
+		now:            func() time.Time { return clock().Round(0) },
+		store:          opts.Store,
+		catalogue:      opts.Catalogue,
+		transports:     opts.Transports,
+		http:           opts.HTTP,
+		port:           opts.CallbackPort,
+		clientDocument: opts.ClientDocument,
+		finds:          make(chan struct{}, 1),
+		hosted:         opts.Hosted,
 
 		httpsLoopback: opts.HTTPSLoopback,
 		activity:      opts.Activity,

@@ -13,7 +13,11 @@ import (
 func (o *Orchestrator) Providers() []provider.Provider { return o.catalogue.All() }
 
 // Provider returns one; fault.UnknownProvider with a suggestion when there is none.
+// The address of a resource stands for the provider that was found by it.
 func (o *Orchestrator) Provider(id string) (provider.Provider, error) {
+	if provider.IsAddress(id) {
+		return o.providerAt(id)
+	}
 	if p, ok := o.catalogue.Lookup(id); ok {
 		return p, nil
 	}

@@ -69,6 +69,16 @@ type App struct {
 	Client   oauth.Client
 	Created  time.Time
 	Updated  time.Time
+	// Issuer is the authorization server that the client is registered with,
+	// for a provider that was found by the address of its resource: what such a
+	// provider says may change, and a registration is good at one server only.
+	Issuer string
+	// Dynamic: Keyturn registered the client itself (RFC 7591), or presents the
+	// document that describes it.
+	Dynamic bool
+	// Management deletes a dynamic registration; Ends is when it ends.
+	Management oauth.Management
+	Ends       time.Time
 }
 
 // Record is a connection as it is kept between runs, secrets included.
@@ -228,8 +238,11 @@ type ConnectRequest struct {
 	Account   string       // hint
 	Choose    bool         // have the provider ask which account, whatever it remembers
 	Transport string       // "" means the provider's best
-	IfNeeded  bool         // a connection that covers the request is enough
-	Starter   string       // the principal that asks
+	// Challenge is how the resource asked for a token, where Provider is the
+	// address of one and the caller has asked it; nil: Keyturn asks it.
+	Challenge *oauth.Challenge
+	IfNeeded  bool   // a connection that covers the request is enough
+	Starter   string // the principal that asks
 }
 
 // Started is the answer to a ConnectRequest: an attempt, or a connection that

@@ -65,6 +65,19 @@ func (c *Catalogue) Lookup(id string) (Provider, bool) {
 	return p, ok
 }
 
+// ByResource returns the provider whose tokens are for the resource at an
+// address.
+func (c *Catalogue) ByResource(address string) (Provider, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, p := range c.byID {
+		if p.Resource.URL == address {
+			return p, true
+		}
+	}
+	return Provider{}, false
+}
+
 // All lists the providers by name.
 func (c *Catalogue) All() []Provider {
 	c.mu.RLock()

@@ -34,6 +34,10 @@ type Provider struct {
 	API       API       `yaml:"api,omitempty" json:"api,omitzero"`
 	Setup     Setup     `yaml:"setup,omitempty" json:"setup,omitzero"`
 
+	// Resource is what the tokens are for, where that is one server: an MCP
+	// server, for example. Never set by a file.
+	Resource Resource `yaml:"-" json:"resource,omitzero"`
+
 	// HostedBy names an authorization server inside this program that has to
 	// listen while the provider is in use.
 	HostedBy string `yaml:"hosted_by,omitempty" json:"hosted_by,omitempty"`
@@ -44,6 +48,13 @@ type Provider struct {
 	TrustedHosts []string `yaml:"-" json:"trusted_hosts,omitempty"`
 
 	Evidence []Evidence `yaml:"evidence,omitempty" json:"evidence,omitempty"`
+}
+
+// Resource is a protected resource (RFC 9728) whose authorization server was
+// found by its address.
+type Resource struct {
+	URL       string `yaml:"-" json:"url,omitempty"`
+	Indicator string `yaml:"-" json:"indicator,omitempty"` // RFC 8707 section 2; "" where the resource does not describe itself
 }
 
 // Authorize is the authorization endpoint.

@@ -62,6 +62,8 @@ func (p Provider) Server() oauth.Server {
 		ScopeSeparator:    p.Scope.Separator,
 		AllowLoopbackHTTP: p.AllowLoopbackHTTP,
 		TrustedHosts:      p.TrustedHosts,
+		UntypedIssuer:     p.Resource.URL != "",
+		Resource:          p.Resource.Indicator,
 	}
 }
 

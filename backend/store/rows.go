@@ -43,6 +43,12 @@ type appBody struct {
 	Secret  []byte    `json:"secret,omitempty"`
 	Created time.Time `json:"created,omitzero"`
 	Updated time.Time `json:"updated,omitzero"`
+	Issuer  string    `json:"issuer,omitempty"`
+	Dynamic bool      `json:"dynamic,omitempty"`
+	// Management of a dynamic registration (RFC 7592).
+	ManagementURL   string    `json:"management_url,omitempty"`
+	ManagementToken []byte    `json:"management_token,omitempty"`
+	Ends            time.Time `json:"ends,omitzero"`
 }
 
 // bodyOfConnection and bodyOfApp are what is sealed of a row.
@@ -75,6 +81,12 @@ func bodyOfApp(a orchestrator.App) appBody {
 		Secret:  []byte(a.Client.Secret.Reveal()),
 		Created: wall(a.Created),
 		Updated: wall(a.Updated),
+
+		Issuer:          a.Issuer,
+		Dynamic:         a.Dynamic,
+		ManagementURL:   a.Management.URL,
+		ManagementToken: []byte(a.Management.Token.Reveal()),
+		Ends:            wall(a.Ends),
 	}
 }
 
@@ -209,7 +221,10 @@ func (s *Store) read(ctx context.Context, k *key) (c orchestrator.Contents, err 
 		}
 		a.Client.Auth, a.Client.Secret = oauth.AuthMethod(body.Auth), oauth.NewSecret(string(body.Secret))
 		a.Created, a.Updated = body.Created, body.Updated
+		a.Issuer, a.Dynamic, a.Ends = body.Issuer, body.Dynamic, body.Ends
+		a.Management = oauth.Management{URL: body.ManagementURL, Token: oauth.NewSecret(string(body.ManagementToken))}
 		clear(body.Secret)
+		clear(body.ManagementToken)
 		c.Apps = append(c.Apps, a)
 	})
 	if err != nil {

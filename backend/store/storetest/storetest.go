@@ -90,6 +90,13 @@ func App(n int) orchestrator.App {
 		},
 		Created: at,
 		Updated: at.Add(time.Hour),
+		Issuer:  "https://id.example.com",
+		Dynamic: true,
+		Management: oauth.Management{
+			URL:   fmt.Sprintf("https://id.example.com/register/%d", n),
+			Token: oauth.NewSecret(fmt.Sprintf("registration-access-token-%d", n)),
+		},
+		Ends: at.AddDate(1, 0, 0),
 	}
 }
 
