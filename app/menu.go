@@ -120,7 +120,7 @@ type Choice struct {
 // choices orders providers for the menu: those that can be connected at once
 // first, by name; one that this program hosts last among them, because it is
 // there to be tried and not to be used.
-func choices(providers []provider.Provider, apps []orchestrator.App) []Choice {
+func choices(providers []provider.Listing, apps []orchestrator.App) []Choice {
 	registered := map[string]bool{}
 	for _, a := range apps {
 		registered[a.Provider] = true
@@ -130,8 +130,8 @@ func choices(providers []provider.Provider, apps []orchestrator.App) []Choice {
 		all = append(all, Choice{
 			ID:     p.ID,
 			Name:   text.Clean(p.Name, 40),
-			Ready:  p.Client.ID != "" || registered[p.ID],
-			Hosted: p.HostedBy != "",
+			Ready:  p.Ready || registered[p.ID],
+			Hosted: p.Hosted,
 		})
 	}
 	rank := func(c Choice) int {

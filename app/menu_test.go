@@ -230,11 +230,11 @@ func TestMenusShowOnlyCleanWords(t *testing.T) {
 }
 
 func TestProvidersThatNeedNothingComeFirst(t *testing.T) {
-	got := choices([]provider.Provider{
+	got := choices([]provider.Listing{
 		{ID: "a", Name: "A"},
-		{ID: "b", Name: "B", Client: provider.Client{ID: "built-in"}, HostedBy: "b"},
+		{ID: "b", Name: "B", Ready: true, Hosted: true},
 		{ID: "c", Name: "C"},
-		{ID: "d", Name: "D", Client: provider.Client{ID: "built-in"}},
+		{ID: "d", Name: "D", Ready: true},
 	}, []orchestrator.App{{Provider: "c"}})
 	var ids []string
 	for _, c := range got {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -126,6 +128,8 @@ func sayProvider(w io.Writer, p wire.Provider) {
 	for _, f := range []struct{ label, value string }{
 		{"Name", p.Name},
 		{"State", readiness(p.ProviderSummary)},
+		{"Begins with", p.Extends},
+		{"Found at", p.Resource},
 		{"Redirect URI", p.RedirectURI},
 		{"", p.RedirectNote},
 		{"Register at", p.ConsoleURL},
@@ -143,6 +147,19 @@ func sayProvider(w io.Writer, p wire.Provider) {
 		if f.value != "" {
 			fmt.Fprintf(w, "%-15s %s\n", f.label, text.Clean(f.value, 300))
 		}
+	}
+	if len(p.Vars) > 0 {
+		fmt.Fprintln(w, "\nNeeds to know first:")
+		flags := ""
+		for _, v := range p.Vars {
+			says := v.Says
+			if len(v.OneOf) > 0 {
+				says += ": " + strings.Join(v.OneOf, ", ")
+			}
+			fmt.Fprintf(w, "  %-14s %s\n", text.Clean(v.Name, 40), text.Clean(says, sentence))
+			flags += " --var " + text.Clean(v.Name, 40) + "=…"
+		}
+		fmt.Fprintf(w, "Add yours with: keyturn providers register --extends %s%s\n", text.Clean(p.ID, 64), flags)
 	}
 	if len(p.Scopes) > 0 {
 		fmt.Fprintln(w, "\nScopes:")
@@ -171,16 +188,22 @@ func (k *command) providersRegister() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "register [provider] [flags]",
 		Short: "Add a provider of your own",
-		Long: `Add a provider of your own: by its issuer, whose metadata says the rest, or by
-its authorization and token endpoint. Endpoints are https; http is for this
-machine alone, and only with --allow-http-loopback.`,
+		Long: `Add a provider of your own: by its issuer, whose metadata says the rest, by its
+authorization and token endpoint, or by an entry of the catalogue that needs to
+know something of yours, such as a subdomain. Endpoints are https; http is for
+this machine alone, and only with --allow-http-loopback.
+
+An MCP server needs none of it: keyturn connect https://its.address/mcp`,
 		Example: `  keyturn providers register --provider-key work --issuer https://id.example.org
+  keyturn providers register --extends zendesk --var subdomain=acme
   keyturn providers register --provider-key forge --auth-url https://forge.example/oauth/authorize \
       --token-url https://forge.example/oauth/token --scopes read --token-auth-method none \
       --identity-url https://forge.example/api/user --identity-response-paths login`,
 		Args: atMostOne("provider"),
 	}
 	cmd.Flags().StringVar(&in.ProviderKey, "provider-key", "", "its id: small letters, digits, - and _")
+	cmd.Flags().StringVar(&in.Extends, "extends", "", "begin with this entry of the catalogue")
+	cmd.Flags().Var(pairFlag{&in.Vars}, "var", "value of a variable of that entry; may be repeated")
 	registerFlags(cmd, &in)
 	return k.does(cmd, func(ctx context.Context, args []string) (answer, error) {
 		if len(args) == 1 {
@@ -189,10 +212,13 @@ machine alone, and only with --allow-http-loopback.`,
 			}
 			in.ProviderKey = args[0]
 		}
+		if in.ProviderKey == "" && in.Extends != "" {
+			in.ProviderKey = keyFor(in.Extends, in.Vars)
+		}
 		switch {
 		case in.ProviderKey == "":
 			return answer{}, wrong("Give the provider an id with --provider-key.")
-		case in.Issuer == "" && (in.AuthURL == "" || in.TokenURL == ""):
+		case in.Extends == "" && in.Issuer == "" && (in.AuthURL == "" || in.TokenURL == ""):
 			return answer{}, wrong("Say where the provider is: --issuer, or --auth-url and --token-url.")
 		}
 		app, err := k.app()
@@ -215,6 +241,28 @@ machine alone, and only with --allow-http-loopback.`,
 			}
 		}), nil
 	})
+}
+
+// keyFor makes an id of an entry and what was said about it: "zendesk-acme".
+func keyFor(entry string, vars map[string]string) string {
+	var b strings.Builder
+	b.WriteString(entry)
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		b.WriteByte('-')
+		value := vars[name]
+		if _, after, found := strings.Cut(value, "://"); found {
+			value = after
+		}
+		for _, r := range strings.ToLower(value) {
+			if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+				b.WriteRune(r)
+			} else {
+				b.WriteByte('-')
+			}
+		}
+	}
+	key := b.String()
+	return strings.Trim(key[:min(len(key), 64)], "-")
 }
 
 func (k *command) providersUpdate() *cobra.Command {

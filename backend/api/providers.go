@@ -98,6 +98,16 @@ func (s *Server) wireProvider(p provider.Provider, err error) (wire.Provider, er
 		APIHosts:           orEmpty(p.API.Hosts),
 		Steps:              orEmpty(p.Setup.Steps),
 		Warnings:           orEmpty(p.Setup.Warnings),
+		Extends:            p.Extends,
+		Vars:               []wire.ProviderVar{},
+		Resource:           p.Resource.URL,
+		Evidence:           []wire.Evidence{},
+	}
+	for _, name := range p.Unfilled() {
+		out.Vars = append(out.Vars, wire.ProviderVar{Name: name, Says: p.Vars[name].Says, OneOf: p.Vars[name].OneOf})
+	}
+	for _, e := range p.Evidence {
+		out.Evidence = append(out.Evidence, wire.Evidence(e))
 	}
 	if out.PKCE == "" {
 		out.PKCE = "s256"

@@ -73,6 +73,9 @@ func (o *Orchestrator) prepare(r ConnectRequest) (*attempt, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.ErrUnfilled(); err != nil {
+		return nil, err
+	}
 	if r.Scopes == nil {
 		r.Scopes = p.Scope.Default
 	}

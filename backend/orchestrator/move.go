@@ -78,11 +78,7 @@ func (o *Orchestrator) Export(ctx context.Context, move bool, keep func(Contents
 
 // contents returns what is in memory. Callers have the lanes of all.
 func (o *Orchestrator) contents(all []*connection) (c Contents, out Exported, there []*connection) {
-	for _, p := range o.catalogue.All() {
-		if p.Custom {
-			c.Providers = append(c.Providers, p)
-		}
-	}
+	c.Providers = o.catalogue.Own()
 	c.Apps = o.Apps()
 	o.mu.Lock()
 	defer o.mu.Unlock()

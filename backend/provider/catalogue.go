@@ -2,8 +2,7 @@ package provider
 
 import (
 	"cmp"
-	"embed"
-	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -11,58 +10,57 @@ import (
 	"keyturn/backend/fault"
 )
 
-//go:embed catalogue/*.yaml
-var files embed.FS
-
 // Catalogue holds the providers that come with the program and the user's own.
 // Its methods may be called from any goroutine. The providers it returns are
 // shared: nobody changes their maps and slices.
 type Catalogue struct {
-	mu   sync.RWMutex // guards byID
-	byID map[string]Provider
+	builtin map[string]*builtin
+
+	mu  sync.RWMutex        // guards own
+	own map[string]Provider // the user's, by id
 }
 
 // Builtin returns a new catalogue of the providers that come with the program.
 func Builtin() (*Catalogue, error) {
-	entries, err := files.ReadDir("catalogue")
-	if err != nil {
-		return nil, err
-	}
-	c := &Catalogue{byID: make(map[string]Provider, len(entries))}
-	for _, e := range entries {
-		data, err := files.ReadFile("catalogue/" + e.Name())
-		if err != nil {
-			return nil, err
-		}
-		p, err := Parse(e.Name(), data)
-		if err != nil {
-			return nil, err
-		}
-		if e.Name() != p.ID+".yaml" {
-			return nil, fmt.Errorf("catalogue: %s holds the provider %s", e.Name(), p.ID)
-		}
-		c.byID[p.ID] = p
-	}
-	return c, nil
-}
-
-// isBuiltin reports whether an id belongs to a provider of the program: an
-// entry of the catalogue is named after it.
-func isBuiltin(id string) bool {
-	f, err := files.Open("catalogue/" + id + ".yaml")
-	if err != nil {
-		return false
-	}
-	f.Close()
-	return true
+	return &Catalogue{builtin: builtins(), own: map[string]Provider{}}, nil
 }
 
 // Lookup returns one provider.
 func (c *Catalogue) Lookup(id string) (Provider, bool) {
 	c.mu.RLock()
+	p, ok := c.own[id]
+	c.mu.RUnlock()
+	if ok {
+		return p, true
+	}
+	if b := c.builtin[id]; b != nil {
+		return b.entry(), true
+	}
+	return Provider{}, false
+}
+
+// List lists all providers by name, without decoding any.
+func (c *Catalogue) List() []Listing {
+	c.mu.RLock()
+	list := make([]Listing, 0, len(c.builtin)+len(c.own))
+	for _, p := range c.own {
+		list = append(list, p.listing())
+	}
+	c.mu.RUnlock()
+	for _, b := range c.builtin {
+		list = append(list, b.Listing)
+	}
+	slices.SortFunc(list, func(a, b Listing) int {
+		return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(a.ID, b.ID))
+	})
+	return list
+}
+
+// Own lists the user's own providers, by id.
+func (c *Catalogue) Own() []Provider {
+	c.mu.RLock()
 	defer c.mu.RUnlock()
-	p, ok := c.byID[id]
-	return p, ok
+	return slices.SortedFunc(maps.Values(c.own), func(a, b Provider) int { return strings.Compare(a.ID, b.ID) })
 }
 
 // ByResource returns the provider whose tokens are for the resource at an
@@ -70,7 +68,7 @@ func (c *Catalogue) Lookup(id string) (Provider, bool) {
 func (c *Catalogue) ByResource(address string) (Provider, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	for _, p := range c.byID {
+	for _, p := range c.own {
 		if p.Resource.URL == address {
 			return p, true
 		}
@@ -78,18 +76,17 @@ func (c *Catalogue) ByResource(address string) (Provider, bool) {
 	return Provider{}, false
 }
 
-// All lists the providers by name.
+// All lists the providers by name, each of them whole. It decodes what nobody
+// has used yet, which takes milliseconds.
 func (c *Catalogue) All() []Provider {
-	c.mu.RLock()
-	list := make([]Provider, 0, len(c.byID))
-	for _, p := range c.byID {
-		list = append(list, p)
+	list := c.List()
+	all := make([]Provider, 0, len(list))
+	for _, l := range list {
+		if p, ok := c.Lookup(l.ID); ok {
+			all = append(all, p)
+		}
 	}
-	c.mu.RUnlock()
-	slices.SortFunc(list, func(a, b Provider) int {
-		return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(a.ID, b.ID))
-	})
-	return list
+	return all
 }
 
 // Put adds or replaces a provider of the user's own. Those that come with the
@@ -105,7 +102,7 @@ func (c *Catalogue) Put(p Provider) error {
 	p.Custom = true
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.byID[p.ID] = p
+	c.own[p.ID] = p
 	return nil
 }
 
@@ -116,10 +113,10 @@ func (c *Catalogue) Delete(id string) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.byID[id]; !ok {
+	if _, ok := c.own[id]; !ok {
 		return fault.New(fault.UnknownProvider, "There is no provider named %s to delete.", shown(id))
 	}
-	delete(c.byID, id)
+	delete(c.own, id)
 	return nil
 }
 
@@ -129,14 +126,12 @@ func (c *Catalogue) Suggest(id string) string {
 		return ""
 	}
 	id = strings.ToLower(id)
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	ids := make([]string, 0, len(c.byID))
-	for known := range c.byID {
-		if known == id {
-			return known
+	var ids []string
+	for _, l := range c.List() {
+		if l.ID == id {
+			return id
 		}
-		ids = append(ids, known)
+		ids = append(ids, l.ID)
 	}
 	slices.Sort(ids)
 	return nearest(id, ids)

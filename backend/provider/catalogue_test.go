@@ -3,7 +3,9 @@ package provider_test
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -30,6 +32,72 @@ func lookup(t *testing.T, id string) provider.Provider {
 		t.Fatalf("no provider %s", id)
 	}
 	return p
+}
+
+var update = flag.Bool("update", false, "make catalogue.tsv anew")
+
+// entries reads the files of the catalogue, those that others extend first.
+func entries(t *testing.T) (all []provider.Provider) {
+	t.Helper()
+	files, err := filepath.Glob("catalogue/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := map[string]provider.Provider{}
+	base := func(id string) (provider.Provider, bool) {
+		document, err := json.Marshal(read[id])
+		var p provider.Provider
+		if err == nil {
+			err = json.Unmarshal(document, &p)
+		}
+		return p, err == nil && p.ID != "" && p.Extends == ""
+	}
+	for _, presets := range []bool{false, true} {
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bytes.Contains(data, []byte("\nextends: ")) != presets {
+				continue
+			}
+			p, err := provider.ParseWith(filepath.Base(file), data, base)
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			if filepath.Base(file) != p.ID+".yaml" {
+				t.Errorf("%s holds the provider %s", file, p.ID)
+			}
+			read[p.ID] = p
+			all = append(all, p)
+		}
+	}
+	slices.SortFunc(all, func(a, b provider.Provider) int { return strings.Compare(a.ID, b.ID) })
+	return all
+}
+
+func TestTheIndexIsCurrent(t *testing.T) {
+	var want strings.Builder
+	for _, p := range entries(t) {
+		line, err := provider.IndexLine(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want.WriteString(line)
+	}
+	if t.Failed() {
+		return
+	}
+	if *update {
+		if err := os.WriteFile("catalogue.tsv", []byte(want.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if got, err := os.ReadFile("catalogue.tsv"); err != nil || string(got) != want.String() {
+		t.Errorf("catalogue.tsv is not what the files say (%v). Make it anew: go test ./backend/provider -run IndexIsCurrent -update", err)
+	}
 }
 
 func TestTheCatalogueHasAnEntryForEachFile(t *testing.T) {
@@ -63,10 +131,10 @@ func TestEveryBuiltinSaysWhatAUserNeeds(t *testing.T) {
 					t.Errorf("the scope %s has no sentence", s)
 				}
 			}
-			if p.Identity.URL == "" || p.Identity.ID == "" && p.ID != "demo" {
+			if p.Identity.URL != "" && p.Identity.ID == "" && p.ID != "demo" {
 				t.Error("nobody learns whose account it is")
 			}
-			if len(p.API.Hosts) == 0 || len(p.Setup.Steps) == 0 {
+			if len(p.API.Hosts) == 0 && len(p.Vars) == 0 || len(p.Setup.Steps) == 0 {
 				t.Error("no API hosts or no steps")
 			}
 			if p.ID == "demo" {

@@ -28,7 +28,10 @@ const (
 
 // Parse reads one provider file and validates it. file is for the sentences
 // only. Every error is a *fault.Error that names file and line.
-func Parse(file string, data []byte) (p Provider, err error) {
+func Parse(file string, data []byte) (Provider, error) { return ParseWith(file, data, baseOf) }
+
+// ParseWith is Parse with the entries that others may extend.
+func ParseWith(file string, data []byte, base func(id string) (Provider, bool)) (p Provider, err error) {
 	file = text.Clean(file, 80)
 	if len(data) > maxFile {
 		return Provider{}, fault.New(fault.BadRequest, "%s is larger than 256 KiB. A provider file is a few dozen lines.", file)
@@ -61,10 +64,37 @@ func Parse(file string, data []byte) (p Provider, err error) {
 	if err := yaml.NodeToValue(body, &p, yaml.Strict()); err != nil {
 		return Provider{}, errYAML(file, err)
 	}
-	if wrong := p.wrongs(); len(wrong) > 0 {
-		return Provider{}, errAt(file, look.line(wrong[0].field), "%s", wrong[0])
+	if p.Extends != "" {
+		var ok bool
+		if p, ok = base(p.Extends); !ok {
+			return Provider{}, errAt(file, look.line("extends"), "extends names no provider that comes with Keyturn")
+		}
+		if err := yaml.NodeToValue(body, &p, yaml.Strict()); err != nil {
+			return Provider{}, errYAML(file, err)
+		}
+	}
+	if err := look.verdict(p); err != nil {
+		return Provider{}, err
 	}
 	return p, nil
+}
+
+// verdict is the first thing that is wrong with what was read, with its line.
+func (s *strictly) verdict(p Provider) error {
+	if wrong := p.wrongs(); len(wrong) > 0 {
+		return errAt(s.file, s.line(wrong[0].field), "%s", wrong[0])
+	}
+	return nil
+}
+
+// baseOf returns an entry to extend: no preset of another.
+func baseOf(id string) (Provider, bool) {
+	b := builtins()[id]
+	if b == nil {
+		return Provider{}, false
+	}
+	p := decode(b.written) // a copy: its maps are changed
+	return p, p.Extends == ""
 }
 
 // only returns the body of the one document.

@@ -10,9 +10,15 @@ import "time"
 
 // Provider is one authorization server, with what we know about it.
 type Provider struct {
-	ID       string `yaml:"id" json:"id"` // ^[a-z0-9][a-z0-9_-]{0,63}$; last element of the callback path
-	Name     string `yaml:"name" json:"name"`
-	Category string `yaml:"category,omitempty" json:"category,omitempty"`
+	ID   string `yaml:"id" json:"id"` // ^[a-z0-9][a-z0-9_-]{0,63}$; last element of the callback path
+	Name string `yaml:"name" json:"name"`
+	// Extends names the entry that this one begins with: what is said here
+	// replaces what is said there. A preset is made of it: another name, other
+	// scopes, the same server.
+	Extends string `yaml:"extends,omitempty" json:"extends,omitempty"`
+	// Vars are the parts that differ from user to user.
+	Vars     map[string]Var `yaml:"vars,omitempty" json:"vars,omitempty"`
+	Category string         `yaml:"category,omitempty" json:"category,omitempty"`
 	// Custom is set by the loader, never by a file: registered by the user.
 	Custom bool `yaml:"-" json:"custom,omitempty"`
 

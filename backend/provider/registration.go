@@ -49,6 +49,10 @@ type Registration struct {
 	ConsoleURL            string
 	IssParameter          bool
 	AllowLoopbackHTTP     bool
+	// Extends begins with an entry of the catalogue, its variables filled in by
+	// Vars.
+	Extends string
+	Vars    map[string]string
 }
 
 // FromRegistration makes a provider of a registration. m is what the issuer
@@ -66,6 +70,12 @@ func FromRegistration(r Registration, m *oauth.Metadata) (Provider, error) {
 		return Provider{}, errBuiltin(r.ProviderKey)
 	}
 	switch {
+	case r.Extends != "":
+		p, err := r.extended()
+		if err != nil {
+			return Provider{}, err
+		}
+		return r.ApplyTo(p, m)
 	case r.Issuer == "" && r.AuthURL == "" && r.TokenURL == "":
 		return Provider{}, fault.New(fault.BadRequest, "Give the issuer, or auth_url and token_url.")
 	case (r.AuthURL == "") != (r.TokenURL == ""):
@@ -73,6 +83,27 @@ func FromRegistration(r Registration, m *oauth.Metadata) (Provider, error) {
 	}
 	p := Provider{ID: r.ProviderKey, Name: r.ProviderKey, Category: "own", Custom: true}
 	return r.ApplyTo(p, m)
+}
+
+// extended is the entry that r begins with, as a provider of the user's own.
+func (r Registration) extended() (Provider, error) {
+	p, ok := baseOf(r.Extends)
+	if !ok {
+		return Provider{}, errField("extends", "names no provider that comes with Keyturn. See: keyturn providers list")
+	}
+	p, err := p.With(r.Vars, r.AllowLoopbackHTTP)
+	if err != nil {
+		return Provider{}, err
+	}
+	if err := p.ErrUnfilled(); err != nil {
+		return Provider{}, err
+	}
+	for _, value := range r.Vars {
+		p.Name = text.Clean(p.Name+" ("+strings.TrimPrefix(value, "https://")+")", 80)
+		break
+	}
+	p.ID, p.Extends, p.Custom, p.Client.ID, p.HostedBy = r.ProviderKey, r.Extends, true, "", ""
+	return p, nil
 }
 
 // ApplyTo returns p, a provider of the user's own, with what the registration

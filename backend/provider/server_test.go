@@ -31,6 +31,9 @@ func fill(v reflect.Value, path string) {
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 		fill(v.Index(0), path+"[0]")
 	case reflect.Map:
+		if v.Type().Elem().Kind() == reflect.Struct {
+			return // filled in before there is a server
+		}
 		v.Set(reflect.ValueOf(map[string]string{path: path}))
 	default:
 		panic("fill: " + v.Kind().String())

@@ -49,6 +49,16 @@ func (p Provider) Validate() error {
 // wrongs lists everything that is wrong with p, most basic first.
 func (p Provider) wrongs() []wrong {
 	var c check
+	if len(p.Vars) > 0 {
+		p.checkVars(&c)
+		var err error
+		if len(c.found) > 0 {
+			return c.found
+		}
+		if p, err = p.sample(); err != nil {
+			return []wrong{{"vars", "cannot be filled in"}}
+		}
+	}
 	c.that(idPattern.MatchString(p.ID), "id", "must be 1 to 64 small letters, digits, hyphens and underscores, and start with a letter or digit")
 	c.text("name", p.Name, 80, true)
 	c.text("category", p.Category, 40, false)
@@ -268,7 +278,7 @@ func ascii(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e })
 }
 
-func sorted(m map[string]string) []string {
+func sorted[V any](m map[string]V) []string {
 	names := make([]string, 0, len(m))
 	for name := range m {
 		names = append(names, name)

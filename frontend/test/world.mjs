@@ -48,6 +48,8 @@ const provider = (id, name, more = {}) => ({
   ],
   steps: ['Open the developer settings and choose “New app”.', 'Enter the redirect URI below.', 'Copy the client ID and generate a client secret.'],
   warnings: [],
+  vars: [],
+  evidence: [],
   ...more,
 })
 

@@ -255,6 +255,24 @@ type Provider struct {
 	APIHosts           []string        `json:"api_hosts" nullable:"false"`
 	Steps              []string        `json:"steps" nullable:"false" doc:"How to register an OAuth app"`
 	Warnings           []string        `json:"warnings" nullable:"false"`
+	Extends            string          `json:"extends,omitempty" doc:"The entry of the catalogue that this one begins with"`
+	Vars               []ProviderVar   `json:"vars" nullable:"false" doc:"What has to be known first: register your own with extends and vars"`
+	Resource           string          `json:"resource,omitempty" doc:"The address that it was found by, such as that of an MCP server"`
+	Evidence           []Evidence      `json:"evidence" nullable:"false" doc:"Where the entry was read"`
+}
+
+// ProviderVar is a part of an entry that differs from user to user.
+type ProviderVar struct {
+	Name  string   `json:"name"`
+	Says  string   `json:"says"`
+	OneOf []string `json:"one_of,omitempty"`
+}
+
+// Evidence is where a fact was read, and what could not be verified.
+type Evidence struct {
+	URL        string `json:"url"`
+	Seen       string `json:"seen" doc:"Day, such as 2026-01-31"`
+	Unverified string `json:"unverified,omitempty"`
 }
 
 // ProviderRegister adds a provider of the user's own: by issuer (its metadata
@@ -291,6 +309,8 @@ type ProviderRegister struct {
 	ConsoleURL            string            `json:"console_url,omitempty" maxLength:"2048"`
 	IssParameter          bool              `json:"iss_parameter,omitempty" doc:"Authorization responses carry iss (RFC 9207)"`
 	AllowLoopbackHTTP     bool              `json:"allow_http_loopback,omitempty" doc:"Permit http endpoints on loopback hosts"`
+	Extends               string            `json:"extends,omitempty" maxLength:"64" doc:"Begin with this entry of the catalogue"`
+	Vars                  map[string]string `json:"vars,omitempty" doc:"Values of its variables, such as subdomain"`
 }
 
 // ProviderDelete says what to do with what still uses the provider.

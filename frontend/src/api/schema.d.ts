@@ -939,6 +939,12 @@ export interface components {
              */
             until?: string;
         };
+        Evidence: {
+            /** @description Day, such as 2026-01-31 */
+            seen: string;
+            unverified?: string;
+            url: string;
+        };
         Export: {
             /** @description Forget the connections here, without revoking them, once the file is safe */
             move?: boolean;
@@ -1103,6 +1109,10 @@ export interface components {
             console_url?: string;
             /** @description Registered by the user */
             custom?: boolean;
+            /** @description Where the entry was read */
+            evidence: components["schemas"]["Evidence"][];
+            /** @description The entry of the catalogue that this one begins with */
+            extends?: string;
             id: string;
             issuer?: string;
             name: string;
@@ -1114,6 +1124,8 @@ export interface components {
             /** @description The exact redirect URI to register */
             redirect_uri?: string;
             refresh_url?: string;
+            /** @description The address that it was found by, such as that of an MCP server */
+            resource?: string;
             revocation_url?: string;
             scope_separator: string;
             scopes: components["schemas"]["ProviderScope"][];
@@ -1122,6 +1134,8 @@ export interface components {
             token_auth_methods: string[];
             token_url: string;
             userinfo_url?: string;
+            /** @description What has to be known first: register your own with extends and vars */
+            vars: components["schemas"]["ProviderVar"][];
             warnings: string[];
         };
         ProviderDelete: {
@@ -1140,6 +1154,8 @@ export interface components {
             callback_port?: number;
             console_url?: string;
             display_name?: string;
+            /** @description Begin with this entry of the catalogue */
+            extends?: string;
             identity_body?: string;
             identity_format?: string;
             identity_headers?: {
@@ -1178,6 +1194,10 @@ export interface components {
             token_response_root?: string;
             token_url?: string;
             userinfo_url?: string;
+            /** @description Values of its variables, such as subdomain */
+            vars?: {
+                [key: string]: string;
+            };
         };
         ProviderScope: {
             default?: boolean;
@@ -1198,6 +1218,11 @@ export interface components {
             redirect_note?: string;
             /** @description The exact redirect URI to register */
             redirect_uri?: string;
+        };
+        ProviderVar: {
+            name: string;
+            one_of?: string[];
+            says: string;
         };
         Providers: {
             providers: components["schemas"]["ProviderSummary"][];
