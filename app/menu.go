@@ -115,6 +115,7 @@ type Choice struct {
 	ID, Name string
 	Ready    bool // an OAuth app is there, or none is needed
 	Hosted   bool // an authorization server inside this program
+	Popular  bool // offered before others that are not ready
 }
 
 // choices orders providers for the menu: those that can be connected at once
@@ -132,6 +133,8 @@ func choices(providers []provider.Listing, apps []orchestrator.App) []Choice {
 			Name:   text.Clean(p.Name, 40),
 			Ready:  p.Ready || registered[p.ID],
 			Hosted: p.Hosted,
+
+			Popular: p.Popular,
 		})
 	}
 	rank := func(c Choice) int {
@@ -140,8 +143,10 @@ func choices(providers []provider.Listing, apps []orchestrator.App) []Choice {
 			return 0
 		case c.Ready:
 			return 1
+		case c.Popular:
+			return 2
 		}
-		return 2
+		return 3
 	}
 	slices.SortStableFunc(all, func(a, b Choice) int { return rank(a) - rank(b) })
 	return all

@@ -71,6 +71,7 @@ func (s *Server) summary(p provider.Provider, apps map[string]bool) wire.Provide
 		Category:     p.Category,
 		Custom:       p.Custom,
 		Ready:        p.Client.ID != "" || apps[p.ID],
+		Popular:      p.Popular,
 		NeedsSecret:  p.NeedsSecret(),
 		ConsoleURL:   p.Setup.Console,
 		RedirectURI:  p.RedirectURI(s.opts.CallbackPort, s.gateway()),

@@ -13,7 +13,7 @@ import (
 // program is made of them: catalogue.tsv, a line for each entry, whose head is
 // read at the start and whose body is decoded when the entry is used.
 //
-//	id, name, category, client id, hosted by, the whole entry as JSON
+//	id, name, category, client id, hosted by, popular, the whole entry as JSON
 //
 // To make it anew: go test ./backend/provider -update
 //
@@ -26,10 +26,11 @@ type Listing struct {
 	Ready              bool // can be connected without an OAuth app of the user's
 	Hosted             bool // by an authorization server inside this program
 	Custom             bool
+	Popular            bool
 }
 
 func (p Provider) listing() Listing {
-	return Listing{ID: p.ID, Name: p.Name, Category: p.Category, Ready: p.Client.ID != "", Hosted: p.HostedBy != "", Custom: p.Custom}
+	return Listing{ID: p.ID, Name: p.Name, Category: p.Category, Ready: p.Client.ID != "", Hosted: p.HostedBy != "", Custom: p.Custom, Popular: p.Popular}
 }
 
 // builtin is an entry that comes with the program.
@@ -43,14 +44,14 @@ type builtin struct {
 var builtins = sync.OnceValue(func() map[string]*builtin {
 	all := make(map[string]*builtin, 300)
 	for line := range strings.Lines(index) {
-		field := strings.SplitN(strings.TrimSuffix(line, "\n"), "\t", 6)
-		if len(field) != 6 {
-			panic("catalogue.tsv: a line without six fields")
+		field := strings.SplitN(strings.TrimSuffix(line, "\n"), "\t", 7)
+		if len(field) != 7 {
+			panic("catalogue.tsv: a line without seven fields")
 		}
 		all[field[0]] = &builtin{
-			Listing: Listing{ID: field[0], Name: field[1], Category: field[2], Ready: field[3] != "", Hosted: field[4] != ""},
-			entry:   sync.OnceValue(func() Provider { return withDefaults(decode(field[5])) }),
-			written: field[5],
+			Listing: Listing{ID: field[0], Name: field[1], Category: field[2], Ready: field[3] != "", Hosted: field[4] != "", Popular: field[5] != ""},
+			entry:   sync.OnceValue(func() Provider { return withDefaults(decode(field[6])) }),
+			written: field[6],
 		}
 	}
 	return all
@@ -82,8 +83,12 @@ func IndexLine(p Provider) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	line := strings.Join([]string{p.ID, p.Name, p.Category, p.Client.ID, p.HostedBy, string(document)}, "\t")
-	if strings.Count(line, "\t") != 5 || strings.Contains(line, "\n") {
+	popular := ""
+	if p.Popular {
+		popular = "popular"
+	}
+	line := strings.Join([]string{p.ID, p.Name, p.Category, p.Client.ID, p.HostedBy, popular, string(document)}, "\t")
+	if strings.Count(line, "\t") != 6 || strings.Contains(line, "\n") {
 		return "", fmt.Errorf("provider %s: a tab or a line break in an entry", p.ID)
 	}
 	return line + "\n", nil

@@ -94,6 +94,7 @@ func baseOf(id string) (Provider, bool) {
 		return Provider{}, false
 	}
 	p := decode(b.written) // a copy: its maps are changed
+	p.Popular = false
 	return p, p.Extends == ""
 }
 

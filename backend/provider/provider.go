@@ -19,6 +19,8 @@ type Provider struct {
 	// Vars are the parts that differ from user to user.
 	Vars     map[string]Var `yaml:"vars,omitempty" json:"vars,omitempty"`
 	Category string         `yaml:"category,omitempty" json:"category,omitempty"`
+	// Popular entries are offered before others where there is no room for all.
+	Popular bool `yaml:"popular,omitempty" json:"popular,omitempty"`
 	// Custom is set by the loader, never by a file: registered by the user.
 	Custom bool `yaml:"-" json:"custom,omitempty"`
 

@@ -220,6 +220,7 @@ type ProviderSummary struct {
 	Category     string `json:"category,omitempty"`
 	Custom       bool   `json:"custom,omitempty" doc:"Registered by the user"`
 	Ready        bool   `json:"ready" doc:"An OAuth app is there, or none is needed"`
+	Popular      bool   `json:"popular,omitempty" doc:"Offered before others where there is no room for all"`
 	NeedsSecret  bool   `json:"needs_secret,omitempty"`
 	ConsoleURL   string `json:"console_url,omitempty" doc:"Where to register an OAuth app"`
 	RedirectURI  string `json:"redirect_uri,omitempty" doc:"The exact redirect URI to register"`

@@ -1118,6 +1118,8 @@ export interface components {
             name: string;
             needs_secret?: boolean;
             pkce: string;
+            /** @description Offered before others where there is no room for all */
+            popular?: boolean;
             /** @description An OAuth app is there, or none is needed */
             ready: boolean;
             redirect_note?: string;
@@ -1213,6 +1215,8 @@ export interface components {
             id: string;
             name: string;
             needs_secret?: boolean;
+            /** @description Offered before others where there is no room for all */
+            popular?: boolean;
             /** @description An OAuth app is there, or none is needed */
             ready: boolean;
             redirect_note?: string;
