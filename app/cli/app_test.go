@@ -216,6 +216,8 @@ func (a *fakeApp) routeLocked(w http.ResponseWriter, method string, path []strin
 		p.ID = id
 		reply(w, wire.Provider{ProviderSummary: p, CallbackTransports: a.ways, AuthorizationURL: "https://demo.example/authorize", TokenURL: "https://demo.example/token",
 			TokenAuthMethods: []string{"none"}, Scopes: []wire.ProviderScope{{Name: "read", Says: "Read your notes.", Default: true}}, Steps: []string{"Open the console."}})
+	case route == "GET mcp-servers":
+		reply(w, wire.MCPServers{Servers: []wire.MCPServer{{Name: "Demo", URL: "https://mcp.demo.example/mcp"}}})
 	case route == "POST providers":
 		reply(w, wire.Deleted{ID: id})
 	case route == "POST token":

@@ -24,6 +24,7 @@ var rightUsage = map[string][]string{
 	"paste":               {"handle1"},
 	"confirm":             {"handle1"},
 	"providers list":      {},
+	"providers mcp":       {},
 	"providers get":       {"demo"},
 	"providers register":  {"own", "--issuer", "https://id.example"},
 	"providers update":    {"demo", "--scopes", "a"},

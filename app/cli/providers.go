@@ -18,7 +18,7 @@ func (k *command) providers() *cobra.Command {
 	return k.group(&cobra.Command{
 		Use:   "providers",
 		Short: "List providers, and register your own",
-	}, k.providersList(), k.providersGet(), k.providersRegister(), k.providersUpdate(), k.providersDelete())
+	}, k.providersList(), k.providersMCP(), k.providersGet(), k.providersRegister(), k.providersUpdate(), k.providersDelete())
 }
 
 func (k *command) providersList() *cobra.Command {
@@ -181,6 +181,58 @@ func sayList(w io.Writer, heading string, items []string) {
 	for i, item := range items {
 		fmt.Fprintf(w, "%3d. %s\n", i+1, text.Clean(item, sentence))
 	}
+}
+
+func (k *command) providersMCP() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "mcp [word]",
+		Short: "List public MCP servers",
+		Long: `List public MCP servers, or those whose name or address holds a word. Any MCP
+server is connected by its address, in this list or not:
+
+  keyturn connect https://mcp.example.com/mcp`,
+		Example: `  keyturn providers mcp linear`,
+		Args:    atMostOne("word"),
+	}
+	return k.does(cmd, func(ctx context.Context, args []string) (answer, error) {
+		app, err := k.app()
+		if err != nil {
+			return answer{}, err
+		}
+		all, err := app.MCPServers(ctx)
+		if err != nil {
+			return answer{}, err
+		}
+		found := []wire.MCPServer{}
+		for _, s := range all {
+			if len(args) == 0 || strings.Contains(strings.ToLower(s.Name+" "+s.URL), strings.ToLower(args[0])) {
+				found = append(found, s)
+			}
+		}
+		value := struct {
+			outcome
+			Servers []wire.MCPServer `json:"servers"`
+		}{done, found}
+		return answer{value, func(w io.Writer) error {
+			if len(found) == 0 {
+				fmt.Fprintln(w, "None with this word. Any MCP server is connected by its address: keyturn connect https://…")
+				return nil
+			}
+			rows := table{{"NAME", "ADDRESS", "STATE"}}
+			for _, s := range found {
+				state := ""
+				switch {
+				case s.Provider != "":
+					state = "known as " + s.Provider
+				case s.NeedsApp:
+					state = "needs an OAuth app"
+				}
+				rows = append(rows, []string{s.Name, s.URL, state})
+			}
+			rows.write(w)
+			return nil
+		}}, nil
+	})
 }
 
 func (k *command) providersRegister() *cobra.Command {

@@ -19,6 +19,20 @@ func (s *Server) listProviders(context.Context, *nothing) (wire.Providers, error
 	return out, nil
 }
 
+func (s *Server) listMCPServers(context.Context, *nothing) (wire.MCPServers, error) {
+	out := wire.MCPServers{Servers: []wire.MCPServer{}}
+	known := map[string]string{}
+	for _, p := range s.o.OwnProviders() {
+		if p.Resource.URL != "" {
+			known[p.Resource.URL] = p.ID
+		}
+	}
+	for _, m := range provider.MCPServers() {
+		out.Servers = append(out.Servers, wire.MCPServer{Name: m.Name, URL: m.URL, NeedsApp: m.NeedsApp, Provider: known[m.URL]})
+	}
+	return out, nil
+}
+
 func (s *Server) getProvider(_ context.Context, in *named) (wire.Provider, error) {
 	return s.wireProvider(s.o.Provider(in.ID))
 }

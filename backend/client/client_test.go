@@ -108,6 +108,7 @@ func TestRequestsAreWhatTheRouteWants(t *testing.T) {
 			return err
 		}, asked{"POST", "/v1/token", "application/json", `{"provider":"demo","min_valid_seconds":60}`}},
 		{func() error { _, err := c.Providers(ctx); return err }, asked{"GET", "/v1/providers", "", ""}},
+		{func() error { _, err := c.MCPServers(ctx); return err }, asked{"GET", "/v1/mcp-servers", "", ""}},
 		{func() error { _, err := c.Provider(ctx, "demo"); return err }, asked{"GET", "/v1/providers/demo", "", ""}},
 		{func() error {
 			_, err := c.RegisterProvider(ctx, wire.ProviderRegister{ProviderKey: "own"})

@@ -102,6 +102,13 @@ func (c *Client) Providers(ctx context.Context) ([]wire.ProviderSummary, error) 
 	return out.Providers, err
 }
 
+// MCPServers lists the directory of public MCP servers.
+func (c *Client) MCPServers(ctx context.Context) ([]wire.MCPServer, error) {
+	var out wire.MCPServers
+	err := c.get(ctx, "/v1/mcp-servers", &out)
+	return out.Servers, err
+}
+
 // Provider returns everything about one provider.
 func (c *Client) Provider(ctx context.Context, id string) (wire.Provider, error) {
 	var out wire.Provider

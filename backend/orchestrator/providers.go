@@ -15,6 +15,9 @@ func (o *Orchestrator) Providers() []provider.Provider { return o.catalogue.All(
 // ProviderList lists them with no more than a list shows.
 func (o *Orchestrator) ProviderList() []provider.Listing { return o.catalogue.List() }
 
+// OwnProviders lists the user's own.
+func (o *Orchestrator) OwnProviders() []provider.Provider { return o.catalogue.Own() }
+
 // Provider returns one; fault.UnknownProvider with a suggestion when there is none.
 // The address of a resource stands for the provider that was found by it.
 func (o *Orchestrator) Provider(id string) (provider.Provider, error) {

@@ -262,6 +262,20 @@ type Provider struct {
 	Evidence           []Evidence      `json:"evidence" nullable:"false" doc:"Where the entry was read"`
 }
 
+// MCPServers is the directory of public MCP servers.
+type MCPServers struct {
+	Servers []MCPServer `json:"servers" nullable:"false"`
+}
+
+// MCPServer is a public MCP server. To connect it, start an authorization with
+// its address as the service.
+type MCPServer struct {
+	Name     string `json:"name"`
+	URL      string `json:"url"`
+	NeedsApp bool   `json:"needs_app,omitempty" doc:"It registers no clients by itself: an OAuth app has to be added"`
+	Provider string `json:"provider,omitempty" doc:"The provider that it became when it was connected"`
+}
+
 // ProviderVar is a part of an entry that differs from user to user.
 type ProviderVar struct {
 	Name  string   `json:"name"`

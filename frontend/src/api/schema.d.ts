@@ -464,6 +464,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/mcp-servers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List public MCP servers; each is connected by its address */
+        get: operations["listMCPServers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/openapi.json": {
         parameters: {
             query?: never;
@@ -1033,6 +1050,17 @@ export interface components {
             /** Format: int64 */
             providers: number;
             skipped?: components["schemas"]["Skipped"][];
+        };
+        MCPServer: {
+            name: string;
+            /** @description It registers no clients by itself: an OAuth app has to be added */
+            needs_app?: boolean;
+            /** @description The provider that it became when it was connected */
+            provider?: string;
+            url: string;
+        };
+        MCPServers: {
+            servers: components["schemas"]["MCPServer"][];
         };
         Moved: {
             account?: string;
@@ -2249,6 +2277,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listMCPServers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MCPServers"];
                 };
             };
             /** @description Error */
