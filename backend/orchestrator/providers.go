@@ -39,7 +39,7 @@ func (o *Orchestrator) RegisterProvider(ctx context.Context, r provider.Registra
 	if err := o.open(ctx); err != nil {
 		return provider.Provider{}, err
 	}
-	if _, taken := o.catalogue.Lookup(r.ProviderKey); taken {
+	if p, taken := o.catalogue.Lookup(r.ProviderKey); taken && (p.Custom || p.ErrUnfilled() == nil) {
 		return provider.Provider{}, fault.New(fault.Conflict, "There is a provider %s already. Choose another key, or change it with: keyturn providers update", r.ProviderKey)
 	}
 	m, err := o.discover(ctx, r.Issuer, r.AllowLoopbackHTTP)

@@ -43,12 +43,16 @@ func (c *Catalogue) Lookup(id string) (Provider, bool) {
 func (c *Catalogue) List() []Listing {
 	c.mu.RLock()
 	list := make([]Listing, 0, len(c.builtin)+len(c.own))
+	own := map[string]bool{}
 	for _, p := range c.own {
+		own[p.ID] = true
 		list = append(list, p.listing())
 	}
 	c.mu.RUnlock()
-	for _, b := range c.builtin {
-		list = append(list, b.Listing)
+	for id, b := range c.builtin {
+		if !own[id] {
+			list = append(list, b.Listing)
+		}
 	}
 	slices.SortFunc(list, func(a, b Listing) int {
 		return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(a.ID, b.ID))

@@ -13,7 +13,7 @@ import (
 // program is made of them: catalogue.tsv, a line for each entry, whose head is
 // read at the start and whose body is decoded when the entry is used.
 //
-//	id, name, category, client id, hosted by, popular, the whole entry as JSON
+//	id, name, category, client id, hosted by, flags, the whole entry as JSON
 //
 // To make it anew: go test ./backend/provider -update
 //
@@ -27,10 +27,13 @@ type Listing struct {
 	Hosted             bool // by an authorization server inside this program
 	Custom             bool
 	Popular            bool
+	// Template: it has to be filled in first, by a provider of the user's own,
+	// which may take its id.
+	Template bool
 }
 
 func (p Provider) listing() Listing {
-	return Listing{ID: p.ID, Name: p.Name, Category: p.Category, Ready: p.Client.ID != "", Hosted: p.HostedBy != "", Custom: p.Custom, Popular: p.Popular}
+	return Listing{ID: p.ID, Name: p.Name, Category: p.Category, Ready: p.Client.ID != "", Hosted: p.HostedBy != "", Custom: p.Custom, Popular: p.Popular, Template: len(p.Unfilled()) > 0}
 }
 
 // builtin is an entry that comes with the program.
@@ -49,7 +52,7 @@ var builtins = sync.OnceValue(func() map[string]*builtin {
 			panic("catalogue.tsv: a line without seven fields")
 		}
 		all[field[0]] = &builtin{
-			Listing: Listing{ID: field[0], Name: field[1], Category: field[2], Ready: field[3] != "", Hosted: field[4] != "", Popular: field[5] != ""},
+			Listing: Listing{ID: field[0], Name: field[1], Category: field[2], Ready: field[3] != "", Hosted: field[4] != "", Popular: strings.Contains(field[5], "popular"), Template: strings.Contains(field[5], "template")},
 			entry:   sync.OnceValue(func() Provider { return withDefaults(decode(field[6])) }),
 			written: field[6],
 		}
@@ -83,16 +86,23 @@ func IndexLine(p Provider) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	popular := ""
+	var flags []string
 	if p.Popular {
-		popular = "popular"
+		flags = append(flags, "popular")
 	}
-	line := strings.Join([]string{p.ID, p.Name, p.Category, p.Client.ID, p.HostedBy, popular, string(document)}, "\t")
+	if len(p.Unfilled()) > 0 {
+		flags = append(flags, "template")
+	}
+	line := strings.Join([]string{p.ID, p.Name, p.Category, p.Client.ID, p.HostedBy, strings.Join(flags, ","), string(document)}, "\t")
 	if strings.Count(line, "\t") != 6 || strings.Contains(line, "\n") {
 		return "", fmt.Errorf("provider %s: a tab or a line break in an entry", p.ID)
 	}
 	return line + "\n", nil
 }
 
-// isBuiltin reports whether an id belongs to a provider of the program.
-func isBuiltin(id string) bool { return builtins()[id] != nil }
+// isBuiltin reports whether an id belongs to a provider of the program, for
+// good: nobody is connected by a template, so its id may be taken.
+func isBuiltin(id string) bool {
+	b := builtins()[id]
+	return b != nil && !b.Template
+}

@@ -62,6 +62,38 @@ func TestAnEntryThatIsNotFilledInSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
+func TestTheIDOfATemplateMayBeTaken(t *testing.T) {
+	c := builtin(t)
+	own, err := provider.FromRegistration(provider.Registration{ProviderKey: "zendesk", Extends: "zendesk", Vars: map[string]string{"subdomain": "acme"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Put(own); err != nil {
+		t.Fatal(err)
+	}
+	if p, _ := c.Lookup("zendesk"); !p.Custom || p.ErrUnfilled() != nil {
+		t.Errorf("%+v", p)
+	}
+	listed := 0
+	for _, l := range c.List() {
+		if l.ID == "zendesk" {
+			listed++
+		}
+	}
+	if err := c.Delete("zendesk"); err != nil || listed != 1 {
+		t.Errorf("listed %d times, %v", listed, err)
+	}
+	if p, ok := c.Lookup("zendesk"); !ok || p.Custom {
+		t.Error("the template has gone with it")
+	}
+	// One that can be connected as it is keeps its id.
+	for _, id := range []string{"github", "salesforce", "gmail"} {
+		if _, err := provider.FromRegistration(provider.Registration{ProviderKey: id, AuthURL: "https://a.example/a", TokenURL: "https://a.example/t"}, nil); fault.CodeOf(err) != fault.Conflict {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+}
+
 func TestAPresetIsItsServerWithOtherScopes(t *testing.T) {
 	google, gmail := lookup(t, "google"), lookup(t, "gmail")
 	if gmail.Name != "Gmail" || gmail.Token.URL != google.Token.URL || gmail.Issuer != google.Issuer || gmail.Authorize.Params["access_type"] != "offline" {

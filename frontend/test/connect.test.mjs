@@ -83,6 +83,40 @@ describe('with the keyboard alone', () => {
     await heading('Connect GitLab')
   })
 
+  test('an MCP server is found by its name, and connected by its address', async () => {
+    const page = await at('ordinary', 'connect')
+    await page.getByRole('option', { name: /GitLab/ }).waitFor()
+    await page.keyboard.type('notes')
+    await page.getByRole('option', { name: /Notes.*MCP server/ }).waitFor()
+    await page.keyboard.press('Enter')
+    await heading('Connecting Notes')
+    expect(asked(START)).toEqual([{ service: 'https://mcp.notes.example/mcp' }])
+  })
+
+  test('an address is connected as it is typed, and one where nobody is says so', async () => {
+    const page = await at('ordinary', 'connect')
+    await page.getByRole('option', { name: /GitLab/ }).waitFor()
+    await page.keyboard.type('https://nobody.example/mcp')
+    await page.getByRole('option', { name: 'Connect the server at https://nobody.example/mcp' }).waitFor()
+    await page.keyboard.press('Enter')
+    await page.getByText('nobody.example could not be reached.').waitFor()
+    await page.getByRole('combobox').fill('https://mcp.notes.example/mcp')
+    await page.keyboard.press('Enter')
+    await heading('Connecting Notes')
+  })
+
+  test('an entry that needs to know a subdomain asks for it first', async () => {
+    const page = await at('ordinary', 'connect?provider=zendesk')
+    await heading('Connect Zendesk')
+    await page.getByLabel('Your Zendesk subdomain').fill('acme.zendesk.com/')
+    await page.keyboard.press('Enter')
+    await page.getByText('letters, digits and hyphens').waitFor()
+    await page.getByLabel('Your Zendesk subdomain').fill('acme')
+    await page.keyboard.press('Enter')
+    await heading('Connect Zendesk (acme)')
+    expect(asked('POST /v1/providers').at(-1)).toEqual({ provider_key: 'zendesk-acme', extends: 'zendesk', vars: { subdomain: 'acme' } })
+  })
+
   test('an OAuth app is entered once, and the secret does not stay on the page', async () => {
     const page = await at('ordinary', 'connect?provider=github')
     await heading('Connect GitHub')

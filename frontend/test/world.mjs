@@ -93,6 +93,12 @@ const CATALOGUE = () => [
   provider('acme_cloud', 'Acme Cloud', { custom: true, ready: true, scopes: [] }),
 ]
 
+/** What can be opened by its id only: lists stay as they are. */
+const UNLISTED = () => [
+  provider('zendesk', 'Zendesk', { vars: [{ name: 'subdomain', says: 'your Zendesk subdomain' }], scopes: [] }),
+  provider('mcp-notes-example', 'Notes', { ready: true, custom: true, resource: 'https://mcp.notes.example/mcp', scopes: [] }),
+]
+
 /** @type {Record<Connection['status'], string>} */
 const HEALTH = {
   connected: 'connected',
@@ -206,6 +212,7 @@ export class World {
   /** @type {S['Damaged'][]} */ damaged = []
   /** @type {(Attempt & { request: S['ConnectStart'], url: string })[]} */ attempts = []
   /** @type {S['App'][]} */ apps = [{ id: 'app_0', provider: 'acme_cloud', client_id: 'acme-public', has_client_secret: false, created_at: at(-HOUR), updated_at: at(-HOUR) }]
+  /** @type {Provider[]} */ registered = []
   /** @type {S['Event'][]} */ events = []
   /** Whether activity is recorded. */
   recording = true
@@ -233,7 +240,7 @@ export class World {
 
   /** @param {string} id */
   provider(id) {
-    const p = CATALOGUE().find((p) => p.id === id)
+    const p = [...CATALOGUE(), ...UNLISTED(), ...this.registered].find((p) => p.id === id)
     if (!p) throw new Refusal(404, 'unknown_provider', `There is no provider ${id}.`)
     return { ...p, ready: p.ready || this.apps.some((a) => a.provider === id) }
   }
@@ -247,7 +254,8 @@ export class World {
 
   /** @param {S['ConnectStart']} request @param {string} [starter] the kind of caller */
   start(request, starter = 'window') {
-    const p = this.provider(request.service)
+    if (request.service === 'https://nobody.example/mcp') throw new Refusal(502, 'discovery_failed', 'nobody.example could not be reached. Check the network connection, then try again.')
+    const p = this.provider(request.service === 'https://mcp.notes.example/mcp' ? 'mcp-notes-example' : request.service)
     if (!p.ready) throw new Refusal(400, 'no_app', `${p.name} needs an OAuth app of yours first. See: keyturn providers get ${p.id}`)
     if (this.store) throw new Refusal(503, this.store.code, this.store.says)
     const state = `st_${(++this.#count).toString().padStart(4, '0')}`
@@ -355,8 +363,15 @@ export class World {
       case 'GET providers':
         if (id) return this.provider(id)
         return { providers: CATALOGUE().map(({ id }) => this.provider(id)).map(({ id, name, category, custom, ready, needs_secret, console_url, redirect_uri }) => ({ id, name, category, custom, ready, needs_secret, console_url, redirect_uri })) }
-      case 'POST providers': // …/console: the app opens the page
-        return { ok: true }
+      case 'GET mcp-servers':
+        return { servers: [{ name: 'Notes', url: 'https://mcp.notes.example/mcp' }, { name: 'Postbox', url: 'https://mcp.postbox.example/mcp', needs_app: true }] }
+      case 'POST providers': {
+        if (id) return { ok: true } // …/console: the app opens the page
+        if (/[^a-z0-9-]/.test(body.vars?.subdomain ?? '')) throw new Refusal(400, 'bad_request', 'subdomain is your Zendesk subdomain: letters, digits and hyphens.')
+        const made = provider(body.provider_key, 'Zendesk (acme)', { custom: true, extends: body.extends, scopes: [] })
+        this.registered.push(made)
+        return made
+      }
       case 'POST internal':
       case 'GET internal': {
         const [, , action = '', next = ''] = rest

@@ -15,6 +15,8 @@ export type Connections = Schemas['Connections']
 export type Damaged = Schemas['Damaged']
 export type Provider = Schemas['Provider']
 export type ProviderSummary = Schemas['ProviderSummary']
+export type ProviderRegister = Schemas['ProviderRegister']
+export type McpServer = Schemas['MCPServer']
 export type Start = Schemas['ConnectStart']
 export type Started = Schemas['ConnectStarted']
 
@@ -65,6 +67,10 @@ export const ping = (id: string) => answer(api.POST('/v1/connections/{id}/ping',
 
 export const disconnect = (id: string) =>
   answer(api.POST('/v1/connections/{id}/disconnect', { params: { path: { id } } }))
+
+export const mcpServers = async () => (await answer(api.GET('/v1/mcp-servers'))).servers
+
+export const registerProvider = (body: ProviderRegister) => answer(api.POST('/v1/providers', { body }))
 
 export const start = (body: Start) => answer(api.POST('/v1/internal/oauth/connect/start', { body }))
 

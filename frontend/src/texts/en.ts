@@ -153,8 +153,11 @@ export const en = {
     ready: 'Ready',
     needsApp: 'Needs an OAuth app',
     custom: 'added by you',
+    mcp: 'MCP server',
+    address: (url: string) => `Connect the server at ${url}`,
+    asking: 'Asking the server what it needs…',
     none: (query: string) => `No provider fits “${query}”.`,
-    register: 'One that is not here can be added with “keyturn providers register”.',
+    register: 'An MCP server is connected by its address: type it here. Any other can be added with “keyturn providers register”.',
     keys: 'Arrow keys choose, Enter opens.',
   },
 
@@ -171,6 +174,9 @@ export const en = {
     noScopes: 'The provider decides what is allowed.',
     noneChosen: 'Choose at least one.',
     app: 'OAuth app',
+    varsNeeded: (name: string) => `First, which ${name} is yours?`,
+    varsSays: 'It becomes a provider of your own, with addresses made of this.',
+    varsSave: 'Continue',
     appNeeded: (name: string) => `First, an OAuth app at ${name}`,
     appNeededSays: (name: string) =>
       `${name} wants to know which program asks. Register an OAuth app there once; it takes a few minutes.`,
