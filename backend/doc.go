@@ -59,6 +59,16 @@
 //  10. The page turns into the outcome: account and scopes, or the reason.
 //  11. Tray, window, notification, command line each read Snapshot.
 //
+// # Where a provider comes from
+//
+// An entry of the catalogue is a YAML file (provider/catalogue), read when the
+// program is built and decoded from an index when it is used (provider/index.go);
+// one with variables is filled in (provider/vars.go). Others the user registers
+// (provider/registration.go). An MCP server is connected by its address: what it
+// says of itself makes a provider, and a client is registered for it
+// (oauth/protected.go, oauth/register.go, orchestrator/resource.go);
+// build/conformance drives this through the protocol's own suite.
+//
 // # Rules that hold everywhere
 //
 // One mutex guards the orchestrator's memory and is never held across I/O;
