@@ -22,7 +22,7 @@ func (k *command) apps() *cobra.Command {
 	return k.group(&cobra.Command{
 		Use:   "apps",
 		Short: "List, register and delete OAuth apps",
-	}, k.appsList(), k.appsGet(), k.appsUpsert(), k.appsDelete())
+	}, k.appsList(), k.appsGet(), k.appsUpsert(), k.appsImport(), k.appsDelete())
 }
 
 func (k *command) appsList() *cobra.Command {

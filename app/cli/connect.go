@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ func (k *command) connect() *cobra.Command {
 	var (
 		in        wire.ConnectStart
 		noBrowser bool
+		more      []string
 		timeout   time.Duration
 	)
 	cmd := &cobra.Command{
@@ -39,6 +41,8 @@ Keyturn at the other end of a forwarded socket opens its browser, or you enter
 a code on any device, or you paste the address that your browser ends at.`,
 		Example: `  keyturn connect github
   keyturn connect google --scopes openid,email --account ada@example.org
+  keyturn connect github --add-scopes gist
+  keyturn connect https://mcp.linear.app/mcp
   keyturn connect demo --if-needed
   keyturn connect demo --no-browser
   keyturn connect demo --callback-transport device`,
@@ -47,6 +51,7 @@ a code on any device, or you paste the address that your browser ends at.`,
 	}
 	f := cmd.Flags()
 	f.Var(listFlag{&in.RequestedScopes}, "scopes", "ask for these scopes instead of the provider's defaults")
+	f.Var(listFlag{&more}, "add-scopes", "ask for these scopes besides those that the account has granted already")
 	f.StringVar(&in.AccountHint, "account", "", "account to preselect at the provider")
 	f.BoolVar(&in.IfNeeded, "if-needed", false, "do nothing when a connection already covers this")
 	f.BoolVar(&in.ChooseAccount, "choose-account", false, "have the provider ask which account, whatever it remembers")
@@ -60,6 +65,11 @@ a code on any device, or you paste the address that your browser ends at.`,
 		app, err := k.app()
 		if err != nil {
 			return answer{}, err
+		}
+		if len(more) > 0 {
+			if in.RequestedScopes, err = k.withGranted(app, in, more); err != nil {
+				return answer{}, err
+			}
 		}
 		stop, hurry, release := interrupts()
 		defer release()
@@ -101,6 +111,38 @@ a code on any device, or you paste the address that your browser ends at.`,
 		}
 		return connected(in.Service, status.ConnectionID, status.AccountInfo, status.GrantedScopes), nil
 	})
+}
+
+// withGranted adds scopes to those that the account has granted: some providers
+// take what is asked for in the place of what was granted.
+func (k *command) withGranted(app *client.Client, in wire.ConnectStart, more []string) ([]string, error) {
+	if len(in.RequestedScopes) > 0 {
+		return nil, wrong("Give the scopes with --scopes or with --add-scopes, not with both.")
+	}
+	all, err := app.Connections(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	var found []wire.Connection
+	for _, c := range all.Connections {
+		if c.Provider == in.Service && (in.AccountHint == "" || strings.EqualFold(c.Account, in.AccountHint)) && (in.ClientID == "" || c.ClientID == in.ClientID) {
+			found = append(found, c)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, fault.New(fault.NotConnected, "%s is not connected with that account, so there is nothing to add to. Connect with --scopes.", text.Clean(in.Service, 80))
+	case 1:
+	default:
+		return nil, fault.New(fault.Ambiguous, "%s is connected with several accounts. Name one with --account.", text.Clean(in.Service, 80))
+	}
+	scopes := slices.Clone(found[0].GrantedScopes)
+	for _, s := range more {
+		if !slices.Contains(scopes, s) {
+			scopes = append(scopes, s)
+		}
+	}
+	return scopes, nil
 }
 
 // connected is the answer when there is a connection.

@@ -32,6 +32,7 @@ var rightUsage = map[string][]string{
 	"apps list":           {},
 	"apps get":            {"--provider", "github"},
 	"apps upsert":         {"--provider", "github", "--client-id", "Iv1"},
+	"apps import":         {"testdata/client.json"},
 	"apps delete":         {"app_1"},
 	"gateway add":         {"https://gateway.example"},
 	"gateway check":       {},

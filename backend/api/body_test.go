@@ -36,7 +36,7 @@ func TestARequestThatSaysTwoThingsStartsNothing(t *testing.T) {
 		"ST-07 no body":                {json, ``, 400, "bad_request"},
 		"ST-07 member missing":         {json, `{}`, 400, "bad_request"},
 		"ST-07 empty member":           {json, `{"service":""}`, 400, "bad_request"},
-		"ST-07 long member":            {json, `{"service":"` + strings.Repeat("x", 65) + `"}`, 400, "bad_request"},
+		"ST-07 long member":            {json, `{"service":"` + strings.Repeat("x", 2049) + `"}`, 400, "bad_request"},
 		"ST-07 not one of":             {json, `{"service":"demo","callback_transport":"pigeon"}`, 400, "bad_request"},
 		"ST-07 65 KiB":                 {json, `{"service":"demo","account_hint":"` + strings.Repeat("x", 65<<10) + `"}`, 413, "bad_request"},
 		"ST-07 64 KiB and one byte":    {json, `{"service":"demo"}` + strings.Repeat(" ", 64<<10-17), 413, "bad_request"},

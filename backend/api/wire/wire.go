@@ -8,7 +8,7 @@ import "time"
 
 // ConnectStart starts an attempt.
 type ConnectStart struct {
-	Service           string   `json:"service" minLength:"1" maxLength:"64" doc:"Provider id"`
+	Service           string   `json:"service" minLength:"1" maxLength:"2048" doc:"Provider id, or the https address of an MCP server or another protected resource"`
 	ClientID          string   `json:"client_id,omitempty" maxLength:"512" doc:"OAuth app; default: the one last updated"`
 	ClientSecret      string   `json:"client_secret,omitempty" maxLength:"4096" doc:"Used for this attempt instead of the app's"`
 	CallbackTransport string   `json:"callback_transport,omitempty" enum:"loopback,gateway,device,paste" doc:"Default: what works for the provider"`
@@ -207,7 +207,7 @@ type Apps struct {
 // AppUpsert registers or changes an OAuth app. Without client_secret and
 // without no_client_secret, a secret that is already there stays.
 type AppUpsert struct {
-	Provider       string `json:"provider" minLength:"1" maxLength:"64"`
+	Provider       string `json:"provider" minLength:"1" maxLength:"2048"`
 	ClientID       string `json:"client_id" minLength:"1" maxLength:"512"`
 	ClientSecret   string `json:"client_secret,omitempty" maxLength:"4096"`
 	NoClientSecret bool   `json:"no_client_secret,omitempty" doc:"A public client: forget any secret"`

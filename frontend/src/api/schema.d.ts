@@ -785,7 +785,7 @@ export interface components {
             open_browser?: boolean;
             /** @description Replace the provider's defaults */
             requested_scopes?: string[];
-            /** @description Provider id */
+            /** @description Provider id, or the https address of an MCP server or another protected resource */
             service: string;
         };
         ConnectStarted: {
