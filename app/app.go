@@ -64,6 +64,7 @@ type App struct {
 	log      *slog.Logger
 	http     *oauth.HTTP // to providers
 	gateways *gateways
+	files    *providerFiles
 	core     *orchestrator.Orchestrator
 	window   *window
 	desk     *desk
@@ -132,6 +133,9 @@ func (a *App) Run(ctx context.Context) error {
 	if err := a.openCore(sealed, loopback, host); err != nil {
 		return err
 	}
+	// Before the store is read: what is connected needs its provider.
+	a.files = newProviderFiles(a.places.Config, a.log)
+	defer start(a.ctx, "provider files", a.files.at(a.core), a.log, a.quit)()
 	defer start(a.ctx, "orchestrator", a.core.Run, a.log, a.quit)()
 
 	a.window = newWindow(a.Dist, a.log)

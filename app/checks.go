@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"strings"
 
 	"keyturn/app/open"
 	"keyturn/backend/api/wire"
@@ -41,6 +42,7 @@ func (a *App) diagnose(ctx context.Context) []wire.Check {
 	return []wire.Check{
 		a.checkSettings(),
 		a.checkStore(),
+		a.checkProviderFiles(),
 		a.checkPort(),
 		a.checkBrowser(),
 		a.checkWindow(),
@@ -56,6 +58,17 @@ func (a *App) checkSettings() wire.Check {
 		return failed("settings", "%s Until then the usual settings are used.", fault.MessageOf(err))
 	}
 	return ok("settings", "The settings are in %s.", a.places.Config)
+}
+
+func (a *App) checkProviderFiles() wire.Check {
+	count, wrong := a.files.state()
+	switch {
+	case len(wrong) > 0:
+		return failed("provider files", "%s Until then what was good before is used. The files are in %s.", strings.Join(wrong, " "), a.files.dir)
+	case count == 0:
+		return ok("provider files", "None. Providers of your own can be described in %s.", a.files.dir)
+	}
+	return ok("provider files", "%d in %s.", count, a.files.dir)
 }
 
 // sealedWith says what guards the sealing key.

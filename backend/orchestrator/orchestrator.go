@@ -110,6 +110,7 @@ type Orchestrator struct {
 	behind      bool                     // more is due than there are slots for
 	looked      moment                   // when it was last looked what is due
 	apps        map[string]App           // by id
+	fromFiles   map[string]bool          // ids of providers that files of the user's describe
 	attempts    map[string]*attempt      // by handle
 	cooled      map[string]cooled        // by what was asked for
 	bells       map[chan struct{}]struct{}
@@ -136,6 +137,7 @@ func New(opts Options) *Orchestrator {
 		transports:     opts.Transports,
 		http:           opts.HTTP,
 		port:           opts.CallbackPort,
+		fromFiles:      map[string]bool{},
 		clientDocument: opts.ClientDocument,
 		finds:          make(chan struct{}, 1),
 		hosted:         opts.Hosted,

@@ -101,6 +101,9 @@ func (o *Orchestrator) UpdateProvider(ctx context.Context, r provider.Registrati
 	if !old.Custom {
 		return provider.Provider{}, fault.New(fault.Conflict, "%s comes with Keyturn and cannot be changed. Register one of your own under another key.", old.Name)
 	}
+	if o.isFromFile(old.ID) {
+		return provider.Provider{}, errFromFile(old)
+	}
 	m, err := o.discover(ctx, r.Issuer, r.AllowLoopbackHTTP || old.AllowLoopbackHTTP)
 	if err != nil {
 		return provider.Provider{}, err
@@ -154,6 +157,9 @@ func (o *Orchestrator) DeleteProvider(ctx context.Context, id string, force bool
 	}
 	if !p.Custom {
 		return fault.New(fault.Conflict, "%s comes with Keyturn and cannot be deleted.", p.Name)
+	}
+	if o.isFromFile(id) {
+		return errFromFile(p)
 	}
 	connections, apps := o.dependants(id)
 	if len(connections)+len(apps) > 0 && !force {
