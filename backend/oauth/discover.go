@@ -26,6 +26,7 @@ type Metadata struct {
 	JWKSURL          string
 	DeviceURL        string
 	RegistrationURL  string
+	PushedURL        string // RFC 9126 section 5
 	ScopesSupported  []string
 	// TokenAuthMethods of the token endpoint; nil means the server did not
 	// say, which means client_secret_basic (RFC 8414 section 2).
@@ -172,6 +173,7 @@ func readMetadata(body []byte, issuer string, allowLoopbackHTTP bool) (Metadata,
 		{"jwks_uri", &m.JWKSURL, false},
 		{"device_authorization_endpoint", &m.DeviceURL, false},
 		{"registration_endpoint", &m.RegistrationURL, false},
+		{"pushed_authorization_request_endpoint", &m.PushedURL, false},
 	} {
 		raw := top[endpoint.name]
 		if absent(raw) && !endpoint.required {

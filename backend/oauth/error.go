@@ -60,6 +60,7 @@ const (
 	opResource  = "resource"
 	opProtected = "resource metadata"
 	opRegister  = "registration"
+	opPushed    = "pushed authorization request"
 	opDevice    = "device"
 	opPoll      = "poll"
 )

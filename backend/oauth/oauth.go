@@ -22,7 +22,11 @@
 // metadata (RFC 8414, OpenID Connect Discovery 1.0).
 package oauth
 
-import "time"
+import (
+	"context"
+	"net/url"
+	"time"
+)
 
 // AuthMethod is how a client authenticates at the token endpoint
 // (token_endpoint_auth_method, RFC 7591 section 2).
@@ -91,6 +95,8 @@ type AuthorizationEndpoint struct {
 	// ResponseMode is how a response is to be sent: "" says nothing about it,
 	// "form_post" asks for a POST (OAuth 2.0 Form Post Response Mode).
 	ResponseMode string
+	// PushedURL takes the parameters instead (RFC 9126); "" where there is none.
+	PushedURL string
 }
 
 // DeviceEndpoint is the device authorization endpoint (RFC 8628 section 3.1). A
@@ -205,6 +211,9 @@ type AuthorizationRequest struct {
 	ProviderName string
 	// Redirect says which redirect URIs the provider accepts.
 	Redirect RedirectRule
+	// Push hands the parameters to the server and returns what stands for them;
+	// nil: they are in the URL.
+	Push func(ctx context.Context, params url.Values) (requestURI string, err error)
 }
 
 // RedirectRule says which loopback redirect URI an authorization server accepts.

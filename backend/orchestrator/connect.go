@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"cmp"
 	"context"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -105,7 +106,7 @@ func (o *Orchestrator) prepare(r ConnectRequest) (*attempt, error) {
 		return nil, fault.New(fault.GatewayRequiresPKCE, "%s does not document PKCE, so without a client secret a gateway could use the code that it passes on. Add the secret to the OAuth app: keyturn apps upsert --provider %s", p.Name, p.ID)
 	}
 	server := p.Server()
-	return &attempt{
+	a := &attempt{
 		request:  r,
 		provider: p,
 		server:   server,
@@ -125,7 +126,13 @@ func (o *Orchestrator) prepare(r ConnectRequest) (*attempt, error) {
 			Redirect:     p.RedirectRule(o.port),
 		},
 		prompted: make(chan struct{}),
-	}, nil
+	}
+	if server.Authorize.PushedURL != "" {
+		a.authz.Push = func(ctx context.Context, params url.Values) (string, error) {
+			return o.http.Push(ctx, server, client, params)
+		}
+	}
+	return a, nil
 }
 
 // validScope reports whether s is a scope-token (RFC 6749 section 3.3) that

@@ -133,6 +133,24 @@ func TestAnMCPServerIsConnectedByItsAddress(t *testing.T) {
 	}
 }
 
+func TestAServerThatInsistsOnPushedRequests(t *testing.T) { // RFC 9126
+	as := evilas.New(t, evilas.Config{Pushed: true})
+	w, n := newNotes(t, as)
+	if _, err := w.UpsertApp(t.Context(), n.address(), "public", oauth.Secret{}, true); err != nil {
+		t.Fatal(err)
+	}
+	s, err := w.Connect(t.Context(), orchestrator.ConnectRequest{Provider: n.address(), Starter: "local"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(s.Attempt.URL, "state=") || !strings.Contains(s.Attempt.URL, "request_uri=urn") {
+		t.Errorf("the browser is told %s", s.Attempt.URL)
+	}
+	if out := w.page(as.Consent(t, s.Attempt.URL).String()); !out.OK {
+		t.Fatalf("%+v", out)
+	}
+}
+
 func TestAResourceThatMovesToAnotherServer(t *testing.T) { // DI-25, R-29
 	old := evilas.New(t, evilas.Config{Clients: map[string]string{"dyn-old": ""}})
 	next := evilas.New(t, evilas.Config{Clients: map[string]string{"dyn-new": ""}})

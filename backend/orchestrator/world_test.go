@@ -122,7 +122,7 @@ func (b *browser) Authorize(ctx context.Context, req oauth.AuthorizationRequest,
 	if fail != nil {
 		return oauth.Reply{}, fail
 	}
-	u, err := oauth.AuthorizationURL(req, redirectURI)
+	u, err := req.PromptURL(ctx, redirectURI)
 	if err != nil {
 		return oauth.Reply{}, err
 	}

@@ -73,6 +73,8 @@ type Authorize struct {
 	// issuer it is {prompt: select_account} unless the file says otherwise.
 	Choose     map[string]string `yaml:"choose,omitempty" json:"choose,omitempty"`
 	ScopeParam string            `yaml:"scope_param,omitempty" json:"scope_param,omitempty"`
+	// PushedURL takes the parameters of authorization requests (RFC 9126).
+	PushedURL string `yaml:"pushed_url,omitempty" json:"pushed_url,omitempty"`
 	// ResponseMode is how a response is asked for: "" (the provider's own
 	// default), "query" or "form_post".
 	ResponseMode string `yaml:"response_mode,omitempty" json:"response_mode,omitempty"`

@@ -177,7 +177,7 @@ func (r Registration) discovered(p *Provider, m oauth.Metadata) error {
 		return refuse("%s would have you approve at %s and the code sent to %s, another domain. If you trust both, register it with issuer, auth_url and token_url.", issuer, hostName(authorize), hostName(token))
 	}
 	for _, e := range []struct{ does, url string }{
-		{"asks who you are", m.UserinfoURL}, {"revokes tokens", m.RevocationURL}, {"gives out device codes", m.DeviceURL},
+		{"takes authorization requests", m.PushedURL}, {"asks who you are", m.UserinfoURL}, {"revokes tokens", m.RevocationURL}, {"gives out device codes", m.DeviceURL},
 	} {
 		if e.url != "" && !sameDomain(token, e.url) {
 			return refuse("%s names an endpoint that %s at %s, and one that issues them at %s, another domain. Your tokens are not sent there.", issuer, e.does, hostName(e.url), hostName(token))
@@ -189,6 +189,7 @@ func (r Registration) discovered(p *Provider, m oauth.Metadata) error {
 	}
 	p.Issuer, p.IssParameter, p.JWKSURL = m.Issuer, m.IssParameter, m.JWKSURL
 	p.Authorize.URL, p.Token.URL = authorize, token
+	p.Authorize.PushedURL = m.PushedURL
 	p.Device = Device{URL: m.DeviceURL}
 	p.Revoke = Revoke{URL: m.RevocationURL}
 	p.Identity = Identity{URL: m.UserinfoURL}

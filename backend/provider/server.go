@@ -20,6 +20,7 @@ func (p Provider) Server() oauth.Server {
 			Choose:       p.choose(),
 			ScopeParam:   p.Authorize.ScopeParam,
 			ResponseMode: p.Authorize.ResponseMode,
+			PushedURL:    p.Authorize.PushedURL,
 		},
 		Device: oauth.DeviceEndpoint{URL: p.Device.URL, Params: p.Device.Params},
 		Token: oauth.TokenEndpoint{

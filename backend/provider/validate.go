@@ -71,6 +71,7 @@ func (p Provider) wrongs() []wrong {
 	c.that(p.JWKSURL == "" || p.Issuer != "", "issuer", "is needed to check ID tokens with")
 
 	c.url("authorize.url", p.Authorize.URL, true)
+	c.url("authorize.pushed_url", p.Authorize.PushedURL, false)
 	c.params("authorize.params", p.Authorize.Params, ownAuthorizeParams)
 	c.params("authorize.choose", p.Authorize.Choose, ownAuthorizeParams)
 	c.that(p.Authorize.ScopeParam == "" || namePattern.MatchString(p.Authorize.ScopeParam) && !slices.Contains(ownAuthorizeParams, p.Authorize.ScopeParam),

@@ -31,7 +31,7 @@ func (g *Gateway) authorizeByForward(ctx context.Context, req oauth.Authorizatio
 		return oauth.Reply{}, endOf(ctx)
 	}
 	redirectURI := g.base() + callbackPath + req.ProviderID
-	authURL, err := oauth.AuthorizationURL(req, redirectURI)
+	authURL, err := req.PromptURL(ctx, redirectURI)
 	if err != nil {
 		return oauth.Reply{}, oauth.Fault(err, req.ProviderName)
 	}

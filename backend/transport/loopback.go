@@ -189,7 +189,7 @@ func (l *Loopback) authorize(ctx context.Context, req oauth.AuthorizationRequest
 		told:     make(chan struct{}),
 		state:    sha256.Sum256([]byte(req.State.Reveal())),
 	}
-	authURL, err := oauth.AuthorizationURL(req, redirectURI)
+	authURL, err := req.PromptURL(ctx, redirectURI)
 	if err == nil {
 		err = l.record(a)
 	}

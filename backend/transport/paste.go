@@ -31,7 +31,7 @@ func (p *Paste) Authorize(ctx context.Context, req oauth.AuthorizationRequest, s
 		return oauth.Reply{}, endOf(ctx)
 	}
 	redirectURI := p.redirectURI(req)
-	authURL, err := oauth.AuthorizationURL(req, redirectURI)
+	authURL, err := req.PromptURL(ctx, redirectURI)
 	if err != nil {
 		return oauth.Reply{}, oauth.Fault(err, req.ProviderName)
 	}

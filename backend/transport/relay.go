@@ -35,7 +35,7 @@ func (g *Gateway) authorizeByRelay(ctx context.Context, r *relay.Client, req oau
 	defer a.Cancel()
 	req.State = oauth.NewSecret(a.State())
 	redirectURI := g.base() + callbackPath + req.ProviderID
-	authURL, err := oauth.AuthorizationURL(req, redirectURI)
+	authURL, err := req.PromptURL(ctx, redirectURI)
 	if err != nil {
 		return oauth.Reply{}, oauth.Fault(err, req.ProviderName)
 	}

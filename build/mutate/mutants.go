@@ -51,6 +51,5 @@ var mutants = []mutant{
 	{"relay: no code, no confirmation", "backend/relay/attempt.go", `if failed != (d.Code == "") {`, `if false && (failed != (d.Code == "")) {`, []string{"./backend/relay"}},
 	{"refresh: noted before it is sent", "backend/orchestrator/refresh.go", `if err != nil && p.Refresh.Rotation != "never" {`, `if false && err != nil && p.Refresh.Rotation != "never" {`, []string{"./backend/orchestrator"}},
 	{"refresh: the newest token is kept although it cannot be saved", "backend/orchestrator/refresh.go", "serves all the same.\n\t_ = o.settle(context.WithoutCancel(o.ctx), c, r, true)", "serves all the same.\n\t_ = o.settle(context.WithoutCancel(o.ctx), c, r, false)", []string{"./backend/orchestrator"}},
-	{"refresh: one at a time, of the newest token", "backend/orchestrator/refresh.go", "case r.Generation != generation:", "case false && r.Generation != generation:", []string{"./backend/orchestrator"}},
 	{"cooling: programs wait", "backend/orchestrator/cooling.go", "case !there || now.After(c.until) || joins:", "case true || (!there || now.After(c.until) || joins):", []string{"./backend/orchestrator"}},
 }

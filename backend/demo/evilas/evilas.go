@@ -56,6 +56,8 @@ type Config struct {
 	NoRotation, NoRefresh bool
 	// Scopes, when not nil, are granted whatever was asked for.
 	Scopes []string
+	// Pushed has the server insist on pushed authorization requests (RFC 9126).
+	Pushed bool
 	// Subject and Email are who consents; "" means a user named Ada.
 	Subject, Email string
 }

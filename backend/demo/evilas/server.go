@@ -25,11 +25,12 @@ type grant struct {
 // grants are found by the codes and tokens that stand for them.
 type grants struct {
 	codes, access, refresh map[string]*grant
-	rotated                map[string]*grant // refresh tokens that were replaced
+	rotated                map[string]*grant     // refresh tokens that were replaced
+	pushed                 map[string]url.Values // authorization requests by request_uri
 }
 
 func newGrants() grants {
-	return grants{map[string]*grant{}, map[string]*grant{}, map[string]*grant{}, map[string]*grant{}}
+	return grants{map[string]*grant{}, map[string]*grant{}, map[string]*grant{}, map[string]*grant{}, map[string]url.Values{}}
 }
 
 // behave is the correct server.
@@ -45,6 +46,8 @@ func (s *Server) behave(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusOK, s.signer.set())
 	case path == "/authorize" && r.Method == http.MethodGet:
 		s.authorize(w, r)
+	case path == "/par" && r.Method == http.MethodPost && s.config.Pushed:
+		s.push(w, r)
 	case path == "/token" && r.Method == http.MethodPost:
 		s.token(w, r)
 	case path == "/userinfo":
@@ -59,7 +62,7 @@ func (s *Server) behave(w http.ResponseWriter, r *http.Request) {
 // Metadata is the document the server publishes (RFC 8414 section 2). Scripts
 // change a copy of it.
 func (s *Server) Metadata() map[string]any {
-	return map[string]any{
+	m := map[string]any{
 		"issuer":                                         s.issuer,
 		"authorization_endpoint":                         s.issuer + "/authorize",
 		"token_endpoint":                                 s.issuer + "/token",
@@ -73,6 +76,11 @@ func (s *Server) Metadata() map[string]any {
 		"id_token_signing_alg_values_supported":          []string{"ES256"},
 		"authorization_response_iss_parameter_supported": true,
 	}
+	if s.config.Pushed {
+		m["pushed_authorization_request_endpoint"] = s.issuer + "/par"
+		m["require_pushed_authorization_requests"] = true
+	}
+	return m
 }
 
 // Consent opens an authorization URL as a user who approves, and returns where
@@ -116,6 +124,17 @@ func (s *Server) newCode(g *grant) string {
 // authorize approves at once (RFC 6749 section 4.1.1).
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
+	if s.config.Pushed {
+		s.mu.Lock()
+		pushed, ok := s.grants.pushed[q.Get("request_uri")]
+		delete(s.grants.pushed, q.Get("request_uri"))
+		s.mu.Unlock()
+		if !ok || len(q) != 2 || pushed.Get("client_id") != q.Get("client_id") {
+			http.Error(w, "push the request first", http.StatusBadRequest)
+			return
+		}
+		q = pushed
+	}
 	for name, values := range q {
 		if len(values) != 1 {
 			http.Error(w, name+" came twice", http.StatusBadRequest)
@@ -145,6 +164,30 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	answer.Set("iss", s.issuer)
 	back.RawQuery = answer.Encode()
 	http.Redirect(w, r, back.String(), http.StatusFound)
+}
+
+// push takes an authorization request (RFC 9126 section 2.1).
+func (s *Server) push(w http.ResponseWriter, r *http.Request) {
+	fields, ok := parameters(r)
+	if !ok || fields["request_uri"] != "" {
+		refuse(w, http.StatusBadRequest, "invalid_request")
+		return
+	}
+	client, ok := s.client(r, fields)
+	if !ok {
+		refuse(w, http.StatusUnauthorized, "invalid_client")
+		return
+	}
+	q := url.Values{}
+	for name, value := range fields {
+		q.Set(name, value)
+	}
+	q.Set("client_id", client)
+	uri := "urn:ietf:params:oauth:request_uri:" + rand.Text()
+	s.mu.Lock()
+	s.grants.pushed[uri] = q
+	s.mu.Unlock()
+	reply(w, http.StatusCreated, map[string]any{"request_uri": uri, "expires_in": 60})
 }
 
 // token takes forms and JSON (RFC 6749 sections 4.1.3 and 6).
