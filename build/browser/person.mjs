@@ -26,7 +26,9 @@ const { values: option, positionals } = parseArgs({
   },
 })
 const start = positionals[0]
-const home = new URL(new URL(start).searchParams.get('redirect_uri')).origin
+// A request that was pushed names no redirect URI: its last page is one of ours.
+const redirect = new URL(start).searchParams.get('redirect_uri')
+const home = redirect && new URL(redirect).origin
 const wanted = new RegExp(option.click ?? 'allow|authorize|approve|accept|sign.?in|log.?in|continue|next|submit', 'i')
 // What is not pressed unless --click asks for it.
 const never = option.click ? /^$/ : /^(deny|cancel|reject|back|abort)|forgot|register|sign.?up|another/i
@@ -49,7 +51,7 @@ try {
   while (Date.now() < end) {
     // The last page is Keyturn's own, or that of a gateway which passed the response on.
     const at = new URL(page.url())
-    if (at.pathname.startsWith('/oauth/done/') || at.href.startsWith(home + '/oauth/callback/')) {
+    if (at.pathname.startsWith('/oauth/done/') || (home && at.href.startsWith(home + '/oauth/callback/'))) {
       // The page waits for the exchange and reloads itself until it is over.
       if (!(await page.locator('meta[http-equiv=refresh]').count())) {
         if (option.shot) await page.screenshot({ path: option.shot, animations: 'disabled' })
