@@ -213,7 +213,7 @@ func (k *command) readSecret(file string) (string, error) {
 		return "", wrong("The client secret is longer than 4 KiB.")
 	case secret == "":
 		return "", wrong("The client secret is empty. An OAuth app without one takes --no-client-secret.")
-	case oneLine(secret) != nil:
+	case oneLine(secret) != nil && !strings.HasPrefix(secret, "-----BEGIN ") && !strings.HasPrefix(secret, "{"):
 		return "", wrong("The client secret has more than one line.")
 	}
 	return secret, nil

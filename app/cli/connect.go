@@ -82,6 +82,7 @@ a code on any device, or you paste the address that your browser ends at.`,
 		if err != nil {
 			return answer{}, interruptedOr(hurry, err)
 		}
+		in.Service = cmp.Or(started.Service, in.Service)
 		if started.AlreadyConnected {
 			return connected(in.Service, started.ConnectionID, started.AccountInfo, started.GrantedScopes), nil
 		}
@@ -125,7 +126,7 @@ func (k *command) withGranted(app *client.Client, in wire.ConnectStart, more []s
 	}
 	var found []wire.Connection
 	for _, c := range all.Connections {
-		if c.Provider == in.Service && (in.AccountHint == "" || strings.EqualFold(c.Account, in.AccountHint)) && (in.ClientID == "" || c.ClientID == in.ClientID) {
+		if isOf(c, in.Service) && (in.AccountHint == "" || strings.EqualFold(c.Account, in.AccountHint)) && (in.ClientID == "" || c.ClientID == in.ClientID) {
 			found = append(found, c)
 		}
 	}

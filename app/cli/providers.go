@@ -358,10 +358,11 @@ func registerFlags(cmd *cobra.Command, in *wire.ProviderRegister) {
 	f.StringVar(&in.ScopeSeparator, "scope-separator", "", "what is between scopes (default: a blank)")
 	f.Var(pairFlag{&in.AuthorizeParams}, "authorize-params", "further parameter of the authorization URL; may be repeated")
 	f.Var(pairFlag{&in.TokenParams}, "token-params", "further parameter of the code exchange; may be repeated")
-	f.Var(choiceFlag{&in.TokenAuthMethod, []string{"none", "client_secret_post", "client_secret_basic"}},
+	f.Var(choiceFlag{&in.TokenAuthMethod, []string{"none", "client_secret_post", "client_secret_basic", "private_key_jwt"}},
 		"token-auth-method", "how the OAuth app authenticates")
 	f.Var(choiceFlag{&in.TokenBodyFormat, []string{"form", "json"}}, "token-body-format", "how the token endpoint wants its body")
 	f.StringVar(&in.TokenResponseRoot, "token-response-root", "", "member of the token response that holds the token")
+	f.BoolVar(&in.DPoP, "dpop", false, "bind the tokens to a key that stays in Keyturn (RFC 9449): for keyturn request only")
 	f.BoolVar(&in.IssParameter, "iss-parameter", false, "authorization responses carry iss (RFC 9207)")
 
 	f.StringVar(&in.UserinfoURL, "userinfo-url", "", "OpenID Connect userinfo endpoint: whose account it is")

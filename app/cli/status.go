@@ -63,13 +63,13 @@ func (k *command) status() *cobra.Command {
 		}
 		shown := all.Connections[:0:0]
 		for _, c := range all.Connections {
-			if only == "" || c.Provider == only {
+			if only == "" || isOf(c, only) {
 				shown = append(shown, c)
 			}
 		}
 		if only != "" && len(shown) == 0 {
 			// Nothing there, or a typo.
-			if _, err := app.Provider(ctx, only); err != nil {
+			if _, err := app.Provider(ctx, only); err != nil && !strings.Contains(only, "://") {
 				return answer{}, err
 			}
 		}
@@ -88,6 +88,12 @@ func (k *command) status() *cobra.Command {
 	})
 }
 
+// isOf reports whether c is a connection of what a person named: the id of a
+// provider, or the address of what was connected.
+func isOf(c wire.Connection, name string) bool {
+	return c.Provider == name || c.Resource != "" && c.Resource == strings.TrimSuffix(strings.TrimSpace(name), "/")
+}
+
 func statusValue(all wire.Connections, shown []wire.Connection, only string) any {
 	value := struct {
 		outcome
@@ -102,7 +108,7 @@ func statusValue(all wire.Connections, shown []wire.Connection, only string) any
 		value.Connections = append(value.Connections, lineOf(c))
 	}
 	for _, c := range all.Revoking {
-		if only == "" || c.Provider == only {
+		if only == "" || isOf(c, only) {
 			value.Revoking = append(value.Revoking, lineOf(c))
 		}
 	}
@@ -142,7 +148,7 @@ func sayStatus(w io.Writer, all wire.Connections, shown []wire.Connection, only 
 		}
 	}
 	for _, c := range all.Revoking {
-		if only == "" || c.Provider == only {
+		if only == "" || isOf(c, only) {
 			fmt.Fprintf(w, "%s: %s\n", whose(c), text.Clean(c.Health, sentence))
 		}
 	}

@@ -50,6 +50,9 @@ when it has expired or is about to.`,
 			ExpiresAt     *time.Time `json:"expires_at,omitempty"`
 			GrantedScopes []string   `json:"granted_scopes"`
 		}{done, t.Token, t.TokenType, t.ExpiresAt, list(t.GrantedScopes)}
+		if t.TokenType != "Bearer" {
+			k.note("This token is bound to a key that stays in Keyturn, so other programs cannot use it. Make the call with: keyturn request URL --provider %s", text.Clean(in.Provider, 64))
+		}
 		return alone(value, t.Token), nil
 	})
 }

@@ -41,6 +41,7 @@ func (s *Server) restartConnect(ctx context.Context, in *ofAttempt) (wire.Connec
 func (s *Server) started(ctx context.Context, started orchestrator.Started, open bool) wire.ConnectStarted {
 	if c := started.Existing; c != nil {
 		return wire.ConnectStarted{
+			Service:          c.Provider,
 			AlreadyConnected: true,
 			ConnectionID:     c.ID,
 			AccountInfo:      c.Account,
@@ -49,6 +50,7 @@ func (s *Server) started(ctx context.Context, started orchestrator.Started, open
 	}
 	caller, a := principalOf(ctx), started.Attempt
 	out := wire.ConnectStarted{
+		Service:   a.Provider,
 		State:     a.Handle,
 		ExpiresAt: timeOrAbsent(a.Expires),
 		Transport: a.Transport,

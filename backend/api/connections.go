@@ -81,6 +81,7 @@ func wireConnection(c orchestrator.Connection) wire.Connection {
 		ID:              c.ID,
 		Provider:        c.Provider,
 		ProviderName:    c.ProviderName,
+		Resource:        c.Resource,
 		ClientID:        c.ClientID,
 		Account:         c.Account,
 		GrantedScopes:   orEmpty(c.Granted),

@@ -54,6 +54,7 @@ type connection struct {
 	Granted       []string  `json:"granted"`
 	Access        []byte    `json:"access,omitempty"`
 	Refresh       []byte    `json:"refresh,omitempty"`
+	Key           []byte    `json:"key,omitempty"`
 	Type          string    `json:"type"`
 	Scopes        []string  `json:"scopes"`
 	Expiry        time.Time `json:"expiry,omitzero"`
@@ -81,7 +82,7 @@ func documentOf(c orchestrator.Contents) document {
 		d.Connections = append(d.Connections, connection{
 			ID: r.ID, Provider: r.Provider, ClientID: r.ClientID, Origin: r.Origin, Issuer: r.Issuer,
 			AccountID: r.Account.ID, Account: r.Account.Label, Requested: r.Requested, Granted: r.Granted,
-			Access: []byte(r.Token.Access.Reveal()), Refresh: []byte(r.Token.Refresh.Reveal()),
+			Access: []byte(r.Token.Access.Reveal()), Refresh: []byte(r.Token.Refresh.Reveal()), Key: []byte(r.Token.Key.Reveal()),
 			Type: r.Token.Type, Scopes: r.Token.Scopes,
 			Expiry: r.Token.Expiry.UTC(), RefreshExpiry: r.Token.RefreshExpiry.UTC(),
 			Generation: r.Generation, Status: string(r.Status), Reason: string(r.Reason), Since: r.Since.UTC(),
@@ -108,7 +109,7 @@ func (d *document) contents() (c orchestrator.Contents) {
 			ID: r.ID, Provider: r.Provider, ClientID: r.ClientID, Origin: r.Origin, Issuer: r.Issuer,
 			Account: oauth.Account{ID: r.AccountID, Label: r.Account}, Requested: r.Requested, Granted: r.Granted,
 			Token: oauth.Token{
-				Access: oauth.NewSecret(string(r.Access)), Refresh: oauth.NewSecret(string(r.Refresh)),
+				Access: oauth.NewSecret(string(r.Access)), Refresh: oauth.NewSecret(string(r.Refresh)), Key: oauth.NewSecret(string(r.Key)),
 				Type: r.Type, Scopes: r.Scopes, Expiry: r.Expiry, RefreshExpiry: r.RefreshExpiry,
 			},
 			Generation: r.Generation, Status: orchestrator.Status(r.Status), Reason: fault.Code(r.Reason), Since: r.Since,
@@ -116,6 +117,7 @@ func (d *document) contents() (c orchestrator.Contents) {
 		})
 		clear(r.Access)
 		clear(r.Refresh)
+		clear(r.Key)
 	}
 	return c
 }

@@ -88,6 +88,8 @@ type Client struct {
 	Auth string
 	// RedirectURIs it may use. Those on a loopback host match with any port.
 	RedirectURIs []string
+	// Verify replaces the comparison with Secret, for a client that signs its own.
+	Verify func(secret string) bool
 }
 
 // Server is the authorization server. Its methods may be called from any goroutine.

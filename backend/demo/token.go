@@ -94,7 +94,11 @@ func (s *Server) authenticate(q *Request) (Client, *refusal) {
 		id, secret = user, password
 	}
 	c, ok := s.clients[id]
-	if !ok || subtle.ConstantTimeCompare([]byte(c.Secret), []byte(secret)) != 1 {
+	genuine := subtle.ConstantTimeCompare([]byte(c.Secret), []byte(secret)) == 1
+	if c.Verify != nil {
+		genuine = c.Verify(secret)
+	}
+	if !ok || !genuine {
 		return Client{}, denied
 	}
 	want := c.Auth

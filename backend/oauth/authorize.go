@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -70,7 +71,14 @@ func AuthorizationURL(r AuthorizationRequest, redirectURI string) (string, error
 	if endpoint.ResponseMode != "" {
 		query.Set("response_mode", endpoint.ResponseMode)
 	}
-	query.Set("client_id", r.Client.ID)
+	query.Set(cmp.Or(r.Server.IDParam, "client_id"), r.Client.ID)
+	if !r.Client.Key.IsZero() {
+		jkt, err := thumbprint(r.Client.Key)
+		if err != nil {
+			return "", err
+		}
+		query.Set("dpop_jkt", jkt)
+	}
 	query.Set("redirect_uri", redirectURI)
 	query.Set("state", r.State.Reveal())
 	query.Set("code_challenge", challenge(r.Verifier))

@@ -1,10 +1,10 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"maps"
-	"net/http"
 	"strings"
 	"time"
 
@@ -55,16 +55,10 @@ func (h *HTTP) StartDevice(ctx context.Context, s Server, c Client, scopes []str
 	if s.Resource != "" {
 		fields["resource"] = s.Resource
 	}
-	header := customHeader(s.Token.Headers)
-	if err := authenticate(c, fields, header); err != nil {
+	fields[cmp.Or(s.IDParam, "client_id")] = c.ID // required whatever the authentication (section 3.1)
+	a, err := h.ask(ctx, opDevice, s, c, s.Device.URL, fields, false)
+	if err != nil {
 		return DeviceAuthorization{}, err
-	}
-	fields["client_id"] = c.ID // required whatever the authentication (section 3.1)
-	body, contentType := encode(fields, false)
-	header.Set("Content-Type", contentType)
-	a, failed := h.do(ctx, call{op: opDevice, server: s, method: http.MethodPost, url: s.Device.URL, header: header, body: body, limit: maxBody})
-	if failed != nil {
-		return DeviceAuthorization{}, failed
 	}
 	d, failed := readDevice(s, a)
 	if failed != nil {

@@ -39,6 +39,8 @@ type Metadata struct {
 	// Presumed: nothing is published; these are the endpoints that MCP
 	// 2025-03-26 presumes.
 	Presumed bool
+	// DPoP: tokens can be bound to a key of ours (RFC 9449 section 5.1).
+	DPoP bool
 	// ForeignOrigins are the origins of endpoints that are not the issuer's,
 	// sorted. A code or a secret may go there: somebody should agree to that.
 	ForeignOrigins []string
@@ -192,6 +194,7 @@ func readMetadata(body []byte, issuer string, allowLoopbackHTTP bool) (Metadata,
 	m.ScopesSupported = shortStrings(top["scopes_supported"], isScopeToken)
 	m.TokenAuthMethods = shortStrings(top["token_endpoint_auth_methods_supported"], isScopeToken)
 	m.PKCES256 = slices.Contains(shortStrings(top["code_challenge_methods_supported"], isScopeToken), "S256")
+	m.DPoP = slices.Contains(shortStrings(top["dpop_signing_alg_values_supported"], isScopeToken), "ES256")
 	m.ClientIDDocuments = string(top["client_id_metadata_document_supported"]) == "true"
 	m.IssParameter = string(top["authorization_response_iss_parameter_supported"]) == "true"
 	return m, nil

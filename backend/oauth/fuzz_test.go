@@ -28,7 +28,7 @@ func FuzzTokenResponse(f *testing.F) {
 		}
 		asked := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 		a := answer{status: status, header: http.Header{"Content-Type": {contentType}}, body: body, asked: asked}
-		token, _, failed := readToken(opExchange, Server{Token: TokenEndpoint{Response: shape}, JWKSURL: "https://as.example/jwks"}, a)
+		token, _, failed := readToken(opExchange, Server{Token: TokenEndpoint{Response: shape}, JWKSURL: "https://as.example/jwks"}, Client{}, a)
 		if failed != nil {
 			if failed.Kind == 0 || !token.Access.IsZero() || failed.Code != "" && cleanErrorCode(failed.Code) != failed.Code {
 				t.Fatalf("%+v with token %v", failed, !token.Access.IsZero())

@@ -50,7 +50,8 @@ type HTTPOptions struct {
 }
 
 // HTTP makes the calls of this package. Its methods may be called from any
-// goroutine. Nothing is remembered between calls but the keys of JWKS documents.
+// goroutine. Nothing is remembered between calls but the keys of
+// JWKS documents and the newest DPoP nonces.
 type HTTP struct {
 	transport http.RoundTripper
 	resources http.RoundTripper // for Resource
@@ -59,6 +60,7 @@ type HTTP struct {
 	log       *slog.Logger
 	now       func() time.Time
 	keys      keyCache
+	nonces    nonces
 }
 
 // NewHTTP returns an HTTP.

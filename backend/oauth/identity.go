@@ -34,7 +34,7 @@ func (h *HTTP) Identify(ctx context.Context, s Server, t Token, idClaims map[str
 		}
 		return accountIn(s.Identity, idClaims, 0)
 	}
-	status, doc, failed := h.askIdentity(ctx, opIdentity, s, t.Access)
+	status, doc, failed := h.askIdentity(ctx, opIdentity, s, t)
 	if failed != nil {
 		return Account{}, failed
 	}
@@ -48,29 +48,38 @@ func (h *HTTP) Identify(ctx context.Context, s Server, t Token, idClaims map[str
 
 // Probe asks the identity endpoint whether a token works. It returns the HTTP
 // status; the error says why there is none, or why a 200 still means no.
-func (h *HTTP) Probe(ctx context.Context, s Server, access Secret) (status int, err error) {
+func (h *HTTP) Probe(ctx context.Context, s Server, t Token) (status int, err error) {
 	if s.Identity.URL == "" {
 		return 0, &Error{Op: opPing, Kind: Malformed, Unsent: true, reason: "the server has no identity endpoint"}
 	}
-	status, _, failed := h.askIdentity(ctx, opPing, s, access)
+	status, _, failed := h.askIdentity(ctx, opPing, s, t)
 	if failed != nil && (status == 0 || status == http.StatusOK) {
 		return status, failed
 	}
 	return status, nil
 }
 
-func (h *HTTP) askIdentity(ctx context.Context, op string, s Server, access Secret) (status int, doc any, failed *Error) {
+func (h *HTTP) askIdentity(ctx context.Context, op string, s Server, t Token) (status int, doc any, failed *Error) {
 	endpoint := s.Identity
 	method := endpoint.Method
 	if method == "" {
 		method = http.MethodGet
 	}
 	header := customHeader(endpoint.Headers)
-	header.Set("Authorization", "Bearer "+access.Reveal())
 	if endpoint.Body != "" && header.Get("Content-Type") == "" {
 		header.Set("Content-Type", "application/json")
 	}
-	a, failed := h.do(ctx, call{op: op, server: s, method: method, url: endpoint.URL, header: header, body: []byte(endpoint.Body), limit: maxBody})
+	var a answer
+	for again := false; ; again = true {
+		if err := h.present(header, method, endpoint.URL, t.Access, t.Key); err != nil {
+			return 0, nil, &Error{Op: op, Kind: Malformed, Unsent: true, reason: err.Error()}
+		}
+		a, failed = h.do(ctx, call{op: op, server: s, method: method, url: endpoint.URL, header: header.Clone(), body: []byte(endpoint.Body), limit: maxBody})
+		h.nonces.note(endpoint.URL, a.header)
+		if failed != nil || again || t.Key.IsZero() || !wantsNonceAt(a.status, a.header) {
+			break
+		}
+	}
 	if failed != nil {
 		if failed.Kind == OutcomeUnknown {
 			failed.Kind = Outage // asking twice does no harm

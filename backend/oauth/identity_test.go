@@ -117,21 +117,21 @@ func TestAProbeTellsWhetherTheTokenWorks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if status, err := r.http.Probe(t.Context(), r.server, token.Access); status != 200 || err != nil {
+	if status, err := r.http.Probe(t.Context(), r.server, token); status != 200 || err != nil {
 		t.Errorf("live token: %d %v", status, err)
 	}
-	if status, err := r.http.Probe(t.Context(), r.server, oauth.NewSecret("dead")); status != 401 || err != nil {
+	if status, err := r.http.Probe(t.Context(), r.server, oauth.Token{Access: oauth.NewSecret("dead")}); status != 401 || err != nil {
 		t.Errorf("dead token: %d %v", status, err)
 	}
 	r.as.Script("/userinfo", evilas.Step{Hangup: true}, evilas.JSON(`{"ok":false}`))
-	if status, err := r.http.Probe(t.Context(), r.server, token.Access); status != 0 || oauth.Fault(err, "Evil").Code != fault.ProviderUnavailable {
+	if status, err := r.http.Probe(t.Context(), r.server, token); status != 0 || oauth.Fault(err, "Evil").Code != fault.ProviderUnavailable {
 		t.Errorf("no answer: %d %v", status, err)
 	}
 	r.server.Identity.OKField = "ok"
-	if status, err := r.http.Probe(t.Context(), r.server, token.Access); status != 200 || err == nil {
+	if status, err := r.http.Probe(t.Context(), r.server, token); status != 200 || err == nil {
 		t.Errorf("200 that means no: %d %v", status, err)
 	}
-	if status, err := r.http.Probe(t.Context(), oauth.Server{}, token.Access); status != 0 || err == nil {
+	if status, err := r.http.Probe(t.Context(), oauth.Server{}, token); status != 0 || err == nil {
 		t.Errorf("nothing to ask: %d %v", status, err)
 	}
 }

@@ -37,6 +37,10 @@ const (
 	AuthNone  AuthMethod = "none"                // public client: client_id in the body
 	AuthPost  AuthMethod = "client_secret_post"  // client_id and client_secret in the body
 	AuthBasic AuthMethod = "client_secret_basic" // RFC 6749 section 2.3.1, form-encoded before Basic
+	// AuthKey signs an assertion (OpenID Connect Core section 9); the secret is the private key.
+	AuthKey AuthMethod = "private_key_jwt"
+	// AuthSigned sends an assertion as the client_secret (Apple); no registered name.
+	AuthSigned AuthMethod = "signed_client_secret"
 )
 
 // Client is the OAuth app: a client registration (RFC 6749 section 2).
@@ -44,6 +48,9 @@ type Client struct {
 	ID     string
 	Secret Secret
 	Auth   AuthMethod
+	// Key is what the tokens of one connection are bound to (NewKey; RFC 9449);
+	// zero: they are bearer tokens.
+	Key Secret
 }
 
 // Server is one authorization server as this package needs to know it. It is
@@ -74,6 +81,13 @@ type Server struct {
 	// Resource is sent as the resource parameter of authorization, token and
 	// refresh requests (RFC 8707 section 2); "" for none.
 	Resource string
+	// DPoP: tokens are to be bound to a key (RFC 9449).
+	DPoP bool
+	// Assertion is for AuthKey and AuthSigned.
+	Assertion Assertion
+	// IDParam and SecretParam are the server's own names for client_id and
+	// client_secret; "" means these.
+	IDParam, SecretParam string
 	// TrustedHosts are host names that the user typed. They may lead into a
 	// private network, as may the issuer's own host; every other name has to
 	// lead to public addresses.
@@ -272,7 +286,8 @@ type Token struct {
 	Access  Secret
 	Refresh Secret // zero: none was issued
 	ID      Secret // zero: none was issued
-	Type    string // "Bearer"
+	Type    string // "Bearer" or "DPoP"
+	Key     Secret // what Access is bound to when Type is "DPoP"
 	// Scopes granted; nil means the response did not say, which means as
 	// requested (RFC 6749 section 5.1).
 	Scopes []string

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -38,20 +39,19 @@ func (h *HTTP) Push(ctx context.Context, s Server, c Client, params url.Values) 
 	for name, values := range params {
 		fields[name] = values[0]
 	}
-	header := customHeader(s.Token.Headers)
-	if err := authenticate(c, fields, header); err != nil {
-		return "", err
+	for again := false; ; again = true {
+		a, err := h.ask(ctx, opPushed, s, c, s.Authorize.PushedURL, maps.Clone(fields), false)
+		if err != nil {
+			return "", err
+		}
+		requestURI, failed := readPushed(a)
+		switch {
+		case failed == nil:
+			return requestURI, nil
+		case again || !wantsNonce(c, a, failed):
+			return "", failed
+		}
 	}
-	body, contentType := encode(fields, false)
-	header.Set("Content-Type", contentType)
-	a, failed := h.do(ctx, call{op: opPushed, server: s, method: http.MethodPost, url: s.Authorize.PushedURL, header: header, body: body, limit: maxBody})
-	if failed != nil {
-		return "", failed
-	}
-	if requestURI, failed = readPushed(a); failed != nil {
-		return "", failed
-	}
-	return requestURI, nil
 }
 
 // readPushed reads the answer (RFC 9126 section 2.2).

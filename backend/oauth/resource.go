@@ -37,6 +37,7 @@ func (h *HTTP) Resource(req *http.Request, s Server) (*http.Response, error) {
 		}
 		return nil, failed
 	}
+	h.nonces.note(req.URL.String(), resp.Header)
 	return resp, nil
 }
 

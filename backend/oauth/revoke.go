@@ -37,7 +37,7 @@ func (h *HTTP) Revoke(ctx context.Context, s Server, c Client, token Secret, hin
 	switch endpoint.Auth {
 	case "":
 		own := map[string]string{}
-		if err := authenticate(c, own, header); err != nil {
+		if err := h.authenticate(s, c, own, header); err != nil {
 			return err
 		}
 		maps.Copy(own, fields) // what the server's template says comes over it

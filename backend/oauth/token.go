@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -15,7 +16,8 @@ import (
 // Exchange spends an authorization code (RFC 6749 section 4.1.3, RFC 7636
 // section 4.5). The code is sent once, whatever happens: when the error is of
 // kind OutcomeUnknown it may have been used up, and a second use makes a
-// careful server revoke the grant.
+// careful server revoke the grant. A server that asks for a nonce has not used
+// it (RFC 9449 section 8) and gets it a second time, not a third.
 func (h *HTTP) Exchange(ctx context.Context, s Server, c Client, code Secret, redirectURI string, verifier Secret) (Token, error) {
 	fields := map[string]string{}
 	maps.Copy(fields, s.Token.Params)
@@ -54,40 +56,80 @@ func (h *HTTP) Refresh(ctx context.Context, s Server, c Client, refresh Secret) 
 }
 
 func (h *HTTP) token(ctx context.Context, op string, s Server, c Client, endpoint string, fields map[string]string) (Token, error) {
-	header := customHeader(s.Token.Headers)
-	if err := authenticate(c, fields, header); err != nil {
-		return Token{}, err
+	for again := false; ; again = true {
+		a, err := h.ask(ctx, op, s, c, endpoint, maps.Clone(fields), s.Token.JSON)
+		if err != nil {
+			return Token{}, err
+		}
+		h.warnAboutClock(op, a)
+		t, odd, failed := readToken(op, s, c, a)
+		for _, what := range odd {
+			h.log.Warn("token response: "+what, "op", op)
+		}
+		switch {
+		case failed == nil:
+			return t, nil
+		case again || !wantsNonce(c, a, failed):
+			return Token{}, failed
+		}
 	}
-	body, contentType := encode(fields, s.Token.JSON)
+}
+
+// ask makes an authenticated request of the client to the authorization server,
+// with a proof of its key where it has one.
+func (h *HTTP) ask(ctx context.Context, op string, s Server, c Client, endpoint string, fields map[string]string, asJSON bool) (answer, error) {
+	header := customHeader(s.Token.Headers)
+	if err := h.authenticate(s, c, fields, header); err != nil {
+		return answer{}, err
+	}
+	if !c.Key.IsZero() {
+		made, err := proof(c.Key, http.MethodPost, endpoint, h.nonces.of(endpoint), Secret{}, h.now())
+		if err != nil {
+			return answer{}, err
+		}
+		header.Set(typeDPoP, made)
+	}
+	body, contentType := encode(fields, asJSON)
 	header.Set("Content-Type", contentType)
 	a, failed := h.do(ctx, call{op: op, server: s, method: http.MethodPost, url: endpoint, header: header, body: body, limit: maxBody})
 	if failed != nil {
-		return Token{}, failed
+		return answer{}, failed
 	}
-	h.warnAboutClock(op, a)
-	t, odd, failed := readToken(op, s, a)
-	for _, what := range odd {
-		h.log.Warn("token response: "+what, "op", op)
-	}
-	if failed != nil {
-		return Token{}, failed
-	}
-	return t, nil
+	h.nonces.note(endpoint, a.header)
+	return a, nil
+}
+
+// wantsNonce reports whether a server refused a proof for want of a nonce that
+// it has just given.
+func wantsNonce(c Client, a answer, failed *Error) bool {
+	return failed.Code == "use_dpop_nonce" && !c.Key.IsZero() && fitNonce(a.header.Get("DPoP-Nonce"))
 }
 
 // authenticate adds the client's credentials (RFC 6749 section 2.3.1) in the
 // one way that the client is registered with.
-func authenticate(c Client, fields map[string]string, header http.Header) error {
+func (h *HTTP) authenticate(s Server, c Client, fields map[string]string, header http.Header) error {
+	id, secret := cmp.Or(s.IDParam, "client_id"), cmp.Or(s.SecretParam, "client_secret")
 	switch c.Auth {
 	case AuthNone:
-		fields["client_id"] = c.ID
+		fields[id] = c.ID
 	case AuthPost:
-		fields["client_id"] = c.ID
+		fields[id] = c.ID
 		if !c.Secret.IsZero() {
-			fields["client_secret"] = c.Secret.Reveal()
+			fields[secret] = c.Secret.Reveal()
 		}
 	case AuthBasic:
 		header.Set("Authorization", basic(c))
+	case AuthKey, AuthSigned:
+		made, err := assert(s, c, h.now())
+		if err != nil {
+			return err
+		}
+		fields[id] = c.ID
+		if c.Auth == AuthSigned {
+			fields[secret] = made
+			return nil
+		}
+		fields["client_assertion_type"], fields["client_assertion"] = assertionType, made
 	default:
 		return fmt.Errorf("client authentication method %q is not spoken here", string(c.Auth))
 	}

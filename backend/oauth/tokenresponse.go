@@ -31,7 +31,7 @@ const (
 
 // readToken reads the answer of a token endpoint. odd lists what is usable but
 // worth a line in the log.
-func readToken(op string, s Server, a answer) (t Token, odd []string, failed *Error) {
+func readToken(op string, s Server, c Client, a answer) (t Token, odd []string, failed *Error) {
 	shape := s.Token.Response
 	top, reason := members(shape, a)
 	code := errorCode(shape, top)
@@ -60,10 +60,12 @@ func readToken(op string, s Server, a answer) (t Token, odd []string, failed *Er
 	if t.Refresh, ok = tokenField(fields, "refresh_token"); !ok {
 		return malformed("refresh_token is not a token")
 	}
-	if !readTokenType(fields, shape) {
-		return malformed("token_type is not Bearer")
+	if t.Type, ok = readTokenType(fields, shape, c); !ok {
+		return malformed("token_type is not one that was asked for")
 	}
-	t.Type = "Bearer"
+	if t.Type == typeDPoP {
+		t.Key = c.Key
+	}
 	if t.Scopes, ok = readScope(fields["scope"], cmp.Or(shape.ScopeSeparator, s.ScopeSeparator)); !ok {
 		return malformed("scope is not a list of scopes")
 	}
@@ -235,18 +237,21 @@ func tokenField(fields map[string]json.RawMessage, name string) (Secret, bool) {
 }
 
 // readTokenType reports whether the token may be used as Bearer (RFC 6749 section 7.1).
-func readTokenType(fields map[string]json.RawMessage, shape TokenResponseShape) bool {
+func readTokenType(fields map[string]json.RawMessage, shape TokenResponseShape, c Client) (kind string, ok bool) {
+	const bearer = "Bearer"
 	if absent(fields["token_type"]) {
-		return shape.NoTokenType
+		return bearer, shape.NoTokenType
 	}
-	kind, ok := jsonString(fields["token_type"])
+	kind, ok = jsonString(fields["token_type"])
 	switch kind = strings.ToLower(kind); {
 	case !ok:
-		return false
+		return "", false
 	case kind == "bearer":
-		return true
+		return bearer, true
+	case kind == "dpop" && !c.Key.IsZero(): // RFC 9449 section 5
+		return typeDPoP, true
 	}
-	return shape.NoTokenType && !slices.Contains([]string{"mac", "dpop", "pop", "n_a"}, kind)
+	return bearer, shape.NoTokenType && !slices.Contains([]string{"mac", "dpop", "pop", "n_a"}, kind)
 }
 
 // readScope reads the scopes granted: a string (RFC 6749 section 3.3) or, at

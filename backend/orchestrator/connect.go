@@ -106,6 +106,9 @@ func (o *Orchestrator) prepare(r ConnectRequest) (*attempt, error) {
 		return nil, fault.New(fault.GatewayRequiresPKCE, "%s does not document PKCE, so without a client secret a gateway could use the code that it passes on. Add the secret to the OAuth app: keyturn apps upsert --provider %s", p.Name, p.ID)
 	}
 	server := p.Server()
+	if server.DPoP {
+		client.Key = oauth.NewKey()
+	}
 	a := &attempt{
 		request:  r,
 		provider: p,

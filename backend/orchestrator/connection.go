@@ -41,6 +41,7 @@ func (o *Orchestrator) view(c *connection) Connection {
 		ID:              r.ID,
 		Provider:        r.Provider,
 		ProviderName:    o.nameOf(r.Provider),
+		Resource:        o.resourceOf(r.Provider),
 		ClientID:        r.ClientID,
 		Account:         r.Account.Label,
 		Granted:         r.Granted,
@@ -73,6 +74,11 @@ func (o *Orchestrator) nameOf(providerID string) string {
 		return p.Name
 	}
 	return providerID
+}
+
+func (o *Orchestrator) resourceOf(providerID string) string {
+	p, _ := o.catalogue.Lookup(providerID)
+	return p.Resource.URL
 }
 
 // addLocked, removeLocked and replaceLocked keep the three indexes equal.
@@ -259,6 +265,7 @@ func (o *Orchestrator) serverFor(r Record) (provider.Provider, oauth.Server, oau
 	if err != nil {
 		return p, oauth.Server{}, oauth.Client{}, err
 	}
+	app.Client.Key = r.Token.Key
 	return p, p.Server(), app.Client, nil
 }
 

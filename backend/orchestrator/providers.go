@@ -240,7 +240,7 @@ func (o *Orchestrator) Ping(ctx context.Context, id string) (Pinged, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, pingLimit)
 	defer cancel()
-	status, err := o.http.Probe(ctx, server, token.Token)
+	status, err := o.http.Probe(ctx, server, oauth.Token{Access: token.Token, Key: token.Key})
 	if err != nil && status == 0 {
 		return Pinged{}, fault.Wrap(err, fault.ProviderUnavailable, "%s did not answer. Check the network and try again.", p.Name)
 	}

@@ -160,6 +160,7 @@ func (o *Orchestrator) afterRefresh(q TokenQuery, refreshErr error) (AccessToken
 func accessToken(c *connection) AccessToken {
 	return AccessToken{
 		Token:        c.rec.Token.Access,
+		Key:          c.rec.Token.Key,
 		Type:         c.rec.Token.Type,
 		Expiry:       c.rec.Token.Expiry,
 		Granted:      c.rec.Granted,

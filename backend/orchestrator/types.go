@@ -131,6 +131,7 @@ type Connection struct {
 	ID           string
 	Provider     string
 	ProviderName string
+	Resource     string // the address that was connected, where it was one
 	ClientID     string
 	Account      string
 	Granted      []string
@@ -266,7 +267,10 @@ type TokenQuery struct {
 
 // AccessToken is what a program gets. Never a refresh token.
 type AccessToken struct {
-	Token        oauth.Secret
+	Token oauth.Secret
+	// Key is what the token is bound to (RFC 9449); zero: a bearer token. It is
+	// for requests that Keyturn makes, and is handed to nobody.
+	Key          oauth.Secret
 	Type         string
 	Expiry       time.Time // zero: unknown
 	Granted      []string

@@ -57,7 +57,7 @@ func (p *picky) RoundTrip(r *http.Request) (*http.Response, error) {
 		case strings.Contains(string(body), "client_secret"):
 			how = "post"
 		}
-		if !strings.Contains(p.auth, how) {
+		if !strings.Contains(p.auth, how) && p.auth != "signed" {
 			p.wrong = append(p.wrong, "the client authenticates by "+how+", the provider takes: "+p.auth)
 		}
 		if isJSON != (p.body == "json") && isJSON != strings.Contains(p.body, "json") {
@@ -79,11 +79,8 @@ func (s steps) String() string {
 }
 
 // walk connects by an entry to a server that is set up from the facts.
-func walk(p provider.Provider, f fact) (s steps, wrong []string, err error) {
-	secret := oauth.Secret{}
-	if p.NeedsSecret() {
-		secret = oauth.NewSecret("s3cret+/=&")
-	}
+func walk(t *testing.T, p provider.Provider, f fact) (s steps, wrong []string, err error) {
+	secret, verify := secretFor(t, p)
 	auth, err := p.AuthFor(secret)
 	if err != nil {
 		return s, nil, err
@@ -99,7 +96,7 @@ func walk(p provider.Provider, f fact) (s steps, wrong []string, err error) {
 	redirect := p.RedirectURI(27419, "")
 	as := &picky{fact: f, Server: demo.New(demo.Options{
 		Quirks: quirks, KeepRefresh: p.Refresh.Rotation == "never",
-		Clients:  []demo.Client{{ID: "app", Secret: secret.Reveal(), RedirectURIs: []string{redirect}}},
+		Clients:  []demo.Client{{ID: "app", Secret: secret.Reveal(), Verify: verify, RedirectURIs: []string{redirect}}},
 		Identity: func(a demo.Account) any { return answerFor(p, a) },
 	})}
 	server, h := moved(p, as.Issuer()).Server(), oauth.NewHTTP(oauth.HTTPOptions{Transport: as})
@@ -166,7 +163,7 @@ func TestEveryEntryAgreesWithTheFacts(t *testing.T) {
 			t.Errorf("%s is not in the catalogue", f.id)
 			continue
 		}
-		s, wrong, err := walk(p, f)
+		s, wrong, err := walk(t, p, f)
 		t.Logf("%-28s%s", f.id, s)
 		if err != nil || len(wrong) > 0 {
 			t.Errorf("%s: %v %v", f.id, err, wrong)
@@ -208,11 +205,11 @@ func TestEachQuirkMatters(t *testing.T) {
 			if f.id != id {
 				continue
 			}
-			if _, wrong, err := walk(p, f); err != nil || wrong != nil {
+			if _, wrong, err := walk(t, p, f); err != nil || wrong != nil {
 				t.Errorf("%s as it is: %v %v", id, err, wrong)
 			}
 			forget(&p)
-			if s, wrong, err := walk(p, f); err == nil && wrong == nil {
+			if s, wrong, err := walk(t, p, f); err == nil && wrong == nil {
 				t.Errorf("%s: %v without the quirk, too", id, s)
 			}
 		}

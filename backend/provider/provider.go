@@ -98,12 +98,28 @@ type ScopeInfo struct {
 
 // Client says how an OAuth app authenticates.
 type Client struct {
-	// Auth lists the accepted methods, preferred first: "none", "post", "basic".
-	// With a secret the first that uses one is taken, without a secret "none";
-	// when "none" is not listed a secret is required. Default: [none, post].
+	// Auth lists the accepted methods, preferred first: "none", "post", "basic",
+	// and with a private key in the place of the secret "key" (private_key_jwt)
+	// and "signed" (a client secret that the client signs, as at Apple). With a
+	// secret the first that uses one is taken, without a secret "none"; when
+	// "none" is not listed a secret is required. Default: [none, post].
 	Auth []string `yaml:"auth,omitempty" json:"auth,omitempty"`
+	// Assertion is what the client signs, where it departs from RFC 7523.
+	Assertion Assertion `yaml:"assertion,omitempty" json:"assertion,omitzero"`
+	// IDParam and SecretParam are the provider's own names for client_id and
+	// client_secret.
+	IDParam     string `yaml:"id_param,omitempty" json:"id_param,omitempty"`
+	SecretParam string `yaml:"secret_param,omitempty" json:"secret_param,omitempty"`
 	// ID is a client id that needs no registration (the demo).
 	ID string `yaml:"id,omitempty" json:"id,omitempty"`
+}
+
+// Assertion is a statement that a client signs to authenticate (RFC 7523
+// section 3).
+type Assertion struct {
+	Issuer   string `yaml:"issuer,omitempty" json:"issuer,omitempty"`     // default: the client id
+	Audience string `yaml:"audience,omitempty" json:"audience,omitempty"` // default: the provider's issuer
+	KeyID    string `yaml:"key_id,omitempty" json:"key_id,omitempty"`     // default: the one in the key, if any
 }
 
 // Device is the device authorization endpoint (RFC 8628 section 3.1).
@@ -120,7 +136,9 @@ type Token struct {
 	Params        map[string]string `yaml:"params,omitempty" json:"params,omitempty"`
 	RefreshParams map[string]string `yaml:"refresh_params,omitempty" json:"refresh_params,omitempty"`
 	Headers       map[string]string `yaml:"headers,omitempty" json:"headers,omitempty"`
-	Response      Response          `yaml:"response,omitempty" json:"response,omitzero"`
+	// DPoP binds the tokens to a key that never leaves Keyturn (RFC 9449).
+	DPoP     bool     `yaml:"dpop,omitempty" json:"dpop,omitempty"`
+	Response Response `yaml:"response,omitempty" json:"response,omitzero"`
 }
 
 // Response says how token responses depart from RFC 6749 section 5.1.

@@ -39,6 +39,7 @@ type Registration struct {
 	Scopes                []string
 	ScopeSeparator        string
 	TokenAuthMethod       string
+	DPoP                  bool
 	TokenBodyFormat       string
 	TokenResponseRoot     string
 	AuthorizeParams       map[string]string
@@ -211,7 +212,7 @@ func authMethods(published []string) (auth []string, ok bool) {
 		return []string{"none", "basic"}, true // RFC 8414 section 2
 	}
 	auth = []string{"none"}
-	for _, m := range []struct{ theirs, ours string }{{"client_secret_basic", "basic"}, {"client_secret_post", "post"}} {
+	for _, m := range []struct{ theirs, ours string }{{"client_secret_basic", "basic"}, {"client_secret_post", "post"}, {"private_key_jwt", "key"}} {
 		if slices.Contains(published, m.theirs) {
 			auth = append(auth, m.ours)
 		}
@@ -267,6 +268,7 @@ func (r Registration) typed(p *Provider) error {
 			*l.to = slices.Clone(*l.from)
 		}
 	}
+	p.Token.DPoP = p.Token.DPoP || r.DPoP
 	switch r.TokenAuthMethod {
 	case "":
 	case "none":
@@ -275,8 +277,10 @@ func (r Registration) typed(p *Provider) error {
 		p.Client.Auth = []string{"post"}
 	case "client_secret_basic":
 		p.Client.Auth = []string{"basic"}
+	case "private_key_jwt":
+		p.Client.Auth = []string{"key"}
 	default:
-		return errField("token_auth_method", "must be one of: none, client_secret_post, client_secret_basic")
+		return errField("token_auth_method", "must be one of: none, client_secret_post, client_secret_basic, private_key_jwt")
 	}
 	if r.CallbackPort != 0 {
 		p.Redirect.Rule, p.Redirect.Port = "fixed_port", r.CallbackPort

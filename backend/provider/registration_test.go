@@ -87,7 +87,7 @@ func TestRegisterByIssuer(t *testing.T) {
 	if s.Issuer != "https://id.forge.example" || !s.IssParameter || s.JWKSURL == "" || s.Token.URL != "https://api.forge.example/token" || s.Revoke.URL == "" || s.Identity.URL != "https://api.forge.example/me" {
 		t.Errorf("%+v", s)
 	}
-	if p.PKCE != "s256" || !slices.Equal(p.Client.Auth, []string{"none", "post"}) || !slices.Equal(p.Scope.Default, []string{"openid", "email", "offline_access"}) {
+	if p.PKCE != "s256" || !slices.Equal(p.Client.Auth, []string{"none", "post", "key"}) || !slices.Equal(p.Scope.Default, []string{"openid", "email", "offline_access"}) {
 		t.Errorf("%+v", p)
 	}
 	if !slices.Equal(s.TrustedHosts, []string{"id.forge.example"}) {
@@ -139,7 +139,7 @@ func TestAHostileDocumentIsRefused(t *testing.T) {
 			m.UserinfoURL = "https://evil.example/me"
 		}, "id.forge.example names an endpoint that asks who you are at evil.example"},
 		{"an honest server with a stranger's revocation", func(m *oauth.Metadata) { m.RevocationURL = "https://evil.example/r" }, "id.forge.example names an endpoint that revokes tokens at evil.example"},
-		{"authentication that is not spoken here", func(m *oauth.Metadata) { m.TokenAuthMethods = []string{"private_key_jwt", "tls_client_auth"} }, "id.forge.example wants OAuth apps to authenticate in ways"},
+		{"authentication that is not spoken here", func(m *oauth.Metadata) { m.TokenAuthMethods = []string{"client_secret_jwt", "tls_client_auth"} }, "id.forge.example wants OAuth apps to authenticate in ways"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := provider.FromRegistration(byIssuer, published(c.change))
@@ -176,7 +176,7 @@ func TestMalformedRegistrations(t *testing.T) {
 		{"DI-04 an address with a blank", func(r *provider.Registration) { r.AuthURL = "https://forge.example/a b" }, fault.BadRequest, "auth_url is not usable"},
 		{"DI-05 an address for a shell", func(r *provider.Registration) { r.AuthURL = "https://forge.example/`id`" }, fault.BadRequest, "auth_url is not usable"},
 		{"a script as a console", func(r *provider.Registration) { r.ConsoleURL = "javascript:alert(1)" }, fault.BadRequest, "console_url is not usable"},
-		{"an unknown method", func(r *provider.Registration) { r.TokenAuthMethod = "private_key_jwt" }, fault.BadRequest, "token_auth_method must be one of"},
+		{"an unknown method", func(r *provider.Registration) { r.TokenAuthMethod = "tls_client_auth" }, fault.BadRequest, "token_auth_method must be one of"},
 		{"an unknown body", func(r *provider.Registration) { r.TokenBodyFormat = "xml" }, fault.BadRequest, "token_body_format must be one of: form, json."},
 		{"a token in a URL", func(r *provider.Registration) {
 			r.RevokeURL, r.RevokeMethod = "https://forge.example/r", "GET"
@@ -279,7 +279,7 @@ func TestEveryFieldOfARegistrationCounts(t *testing.T) {
 		"IdentityBody": "{}", "IdentityOKField": "ok", "IdentityResponsePaths": []string{"a.b"}, "IdentityFormat": "@{a}",
 		"Scopes": []string{"x"}, "ScopeSeparator": ",", "TokenAuthMethod": "none", "TokenBodyFormat": "json", "TokenResponseRoot": "data",
 		"AuthorizeParams": map[string]string{"a": "b"}, "TokenParams": map[string]string{"a": "b"}, "APIHosts": []string{"b.example"},
-		"CallbackPort": 5000, "RedirectHost": "localhost", "ConsoleURL": "https://b.example/c", "IssParameter": true, "AllowLoopbackHTTP": true,
+		"CallbackPort": 5000, "DPoP": true, "RedirectHost": "localhost", "ConsoleURL": "https://b.example/c", "IssParameter": true, "AllowLoopbackHTTP": true,
 	}
 	base, err := byIssuer.ApplyTo(custom(t), published(nil))
 	if err != nil {

@@ -82,6 +82,7 @@ func FromResource(id string, found oauth.ProtectedResource, loopbackHTTP bool) (
 	if err := r.discovered(&p, m); err != nil {
 		return Provider{}, err
 	}
+	p.Token.DPoP = m.DPoP // the tokens are for one server, which knows of it (RFC 9449)
 	p.Scope.Default = slices.Clone(found.Scopes)
 	// A refresh token is worth asking for where it has to be asked for.
 	if slices.Contains(m.ScopesSupported, "offline_access") && !slices.Contains(p.Scope.Default, "offline_access") {

@@ -60,6 +60,10 @@ func (p Provider) Server() oauth.Server {
 			IDPath:  p.Identity.ID,
 			Format:  p.Identity.Format,
 		},
+		DPoP:              p.Token.DPoP,
+		Assertion:         oauth.Assertion{Issuer: p.Client.Assertion.Issuer, Audience: p.Client.Assertion.Audience, KeyID: p.Client.Assertion.KeyID},
+		IDParam:           p.Client.IDParam,
+		SecretParam:       p.Client.SecretParam,
 		ScopeSeparator:    p.Scope.Separator,
 		AllowLoopbackHTTP: p.AllowLoopbackHTTP,
 		TrustedHosts:      p.TrustedHosts,
@@ -91,6 +95,9 @@ var methods = map[string]oauth.AuthMethod{
 	"none":  oauth.AuthNone,
 	"post":  oauth.AuthPost,
 	"basic": oauth.AuthBasic,
+
+	"key":    oauth.AuthKey,
+	"signed": oauth.AuthSigned,
 }
 
 // AuthMethods lists how an OAuth app may authenticate, preferred first.
@@ -112,15 +119,25 @@ func (p Provider) NeedsSecret() bool {
 }
 
 // AuthFor returns how an OAuth app authenticates: with a secret by the first
-// method that uses one, without by "none". Where a client secret is never
+// method that it is fit for, without by "none". Where a client secret is never
 // used, one that is there anyway is not sent: some servers refuse it.
 func (p Provider) AuthFor(secret oauth.Secret) (oauth.AuthMethod, error) {
 	list := p.AuthMethods()
 	if !secret.IsZero() {
+		signs, asksForKey := oauth.IsPrivateKey(secret), false
 		for _, m := range list {
-			if m != oauth.AuthNone {
+			switch {
+			case m == oauth.AuthNone:
+			case m != oauth.AuthKey && m != oauth.AuthSigned:
 				return m, nil
+			case signs:
+				return m, nil
+			default:
+				asksForKey = true
 			}
+		}
+		if asksForKey {
+			return "", fault.New(fault.BadRequest, "%s wants a private key in the place of a client secret: the whole file, PEM or a JSON Web Key.", p.Name)
 		}
 	}
 	if slices.Contains(list, oauth.AuthNone) {

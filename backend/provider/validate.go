@@ -97,10 +97,18 @@ func (p Provider) wrongs() []wrong {
 
 	c.oneOf("pkce", p.PKCE, "", "s256", "unverified")
 	for i, a := range p.Client.Auth {
-		c.oneOf(fmt.Sprintf("client.auth[%d]", i), a, "none", "post", "basic")
+		c.oneOf(fmt.Sprintf("client.auth[%d]", i), a, "none", "post", "basic", "key", "signed")
 		c.that(slices.Index(p.Client.Auth, a) == i, "client.auth", "names a method twice")
 	}
 	c.text("client.id", p.Client.ID, 512, false)
+	for field, s := range map[string]string{"client.id_param": p.Client.IDParam, "client.secret_param": p.Client.SecretParam} {
+		c.that(s == "" || namePattern.MatchString(s), field, "is not the name of a parameter")
+	}
+	a := p.Client.Assertion
+	c.text("client.assertion.issuer", a.Issuer, 255, false)
+	c.text("client.assertion.audience", a.Audience, 255, false)
+	c.text("client.assertion.key_id", a.KeyID, 255, false)
+	c.that(a == Assertion{} || slices.Contains(p.Client.Auth, "key") || slices.Contains(p.Client.Auth, "signed"), "client.assertion", "is for client.auth: [key] or [signed]")
 
 	c.url("device.url", p.Device.URL, false)
 	c.params("device.params", p.Device.Params, []string{"client_id", "client_secret", "scope"})

@@ -1,17 +1,54 @@
 package provider_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/go-jose/go-jose/v4"
+
 	"keyturn/backend/demo"
 	"keyturn/backend/oauth"
 	"keyturn/backend/provider"
 )
+
+// secretFor is what an OAuth app has at p: a secret, or a key to sign with and
+// how the server checks what it signed.
+func secretFor(t *testing.T, p provider.Provider) (secret oauth.Secret, verify func(string) bool) {
+	t.Helper()
+	switch {
+	case !p.NeedsSecret():
+		return oauth.Secret{}, nil
+	case !slices.Contains(p.AuthMethods(), oauth.AuthSigned):
+		return oauth.NewSecret("s3cret+/=&"), nil
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return oauth.NewSecret(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))), func(made string) bool {
+		parsed, err := jose.ParseSignedCompact(made, []jose.SignatureAlgorithm{jose.ES256})
+		if err != nil {
+			return false
+		}
+		says, err := parsed.Verify(key.Public())
+		return err == nil && bytes.Contains(says, []byte(`"sub":"app"`)) && bytes.Contains(says, []byte(`"iss":"`+p.Client.Assertion.Issuer)) &&
+			parsed.Signatures[0].Protected.KeyID == p.Client.Assertion.KeyID
+	}
+}
 
 // Every entry of the catalogue is more than well-formed: with it, the wire
 // connects to a server that has exactly the quirks the entry speaks of,
@@ -20,10 +57,7 @@ import (
 func TestEveryBuiltinConnectsRefreshesAndRevokes(t *testing.T) {
 	for _, p := range builtin(t).All() {
 		t.Run(p.ID, func(t *testing.T) {
-			secret := oauth.Secret{}
-			if p.NeedsSecret() {
-				secret = oauth.NewSecret("s3cret+/=&")
-			}
+			secret, verify := secretFor(t, p)
 			auth, err := p.AuthFor(secret)
 			if err != nil {
 				t.Fatal(err)
@@ -31,7 +65,7 @@ func TestEveryBuiltinConnectsRefreshesAndRevokes(t *testing.T) {
 			as := demo.New(demo.Options{
 				Quirks:      quirksOf(p),
 				KeepRefresh: p.Refresh.Rotation == "never",
-				Clients:     []demo.Client{{ID: "app", Secret: secret.Reveal(), RedirectURIs: []string{p.RedirectURI(27419, "")}}},
+				Clients:     []demo.Client{{ID: "app", Secret: secret.Reveal(), Verify: verify, RedirectURIs: []string{p.RedirectURI(27419, "")}}},
 				Identity:    func(a demo.Account) any { return answerFor(p, a) },
 				Record:      true,
 			})

@@ -25,6 +25,9 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"keyturn/backend/fault"
@@ -159,6 +162,7 @@ type trip struct {
 
 	away    bool // a redirect has led to a host that gets no token
 	renewed bool
+	nonce   bool // a nonce was asked for already
 	hops    int
 }
 
@@ -175,8 +179,13 @@ func (t *trip) do() (*Answer, error) {
 		a.Body = &inflow{body: resp.Body, trip: t}
 		more := false
 		switch {
+		case !t.away && !t.nonce && !t.token.Key.IsZero() && oauth.WantsNonce(resp):
+			t.nonce = true
+			more = t.repeat(a)
 		case resp.StatusCode == http.StatusUnauthorized && !t.away:
 			more = t.renew(a)
+		case resp.StatusCode == http.StatusForbidden && !t.away:
+			t.wantsMore(a)
 		case t.call.Follow && resp.Header.Get("Location") != "" && redirects[resp.StatusCode]:
 			more = t.follow(a, resp.Header.Get("Location"))
 		}
@@ -202,9 +211,45 @@ func (t *trip) send() (*http.Response, error) {
 		req.Body, req.ContentLength = t.body.open(t.watch)
 	}
 	if !t.away {
-		req.Header.Set("Authorization", "Bearer "+t.token.Token.Reveal()) // RFC 6750 section 2.1
+		if err := t.s.http.Present(req, t.token.Token, t.token.Key); err != nil {
+			return nil, err
+		}
 	}
 	return t.s.http.Resource(req, t.server)
+}
+
+// plainScope: what a server names ends up in a command that people paste.
+var plainScope = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$`)
+
+// wantsMore says in a which scopes would help, where its server does (RFC 6750
+// section 3.1, insufficient_scope). Only the user can grant them.
+func (t *trip) wantsMore(a *Answer) {
+	c, _ := oauth.ChallengeOf(a.Header)
+	if c.Error != "insufficient_scope" {
+		return
+	}
+	a.Code = fault.ScopeInsufficient
+	a.Note = fmt.Sprintf("The connection to %s does not include what this request needs.", t.provider.Name)
+	var lacks []string
+	for _, s := range c.Scopes {
+		if !slices.Contains(t.token.Granted, s) && plainScope.MatchString(s) && len(lacks) < 8 {
+			lacks = append(lacks, s)
+		}
+	}
+	if len(lacks) > 0 {
+		a.Note = fmt.Sprintf("The connection to %s does not include %s. Ask for it with: keyturn connect %s --add-scopes %s",
+			t.provider.Name, strings.Join(lacks, ", "), t.provider.ID, strings.Join(lacks, ","))
+	}
+}
+
+// repeat reports whether the request of a can be made again as it is, which is
+// what its server asks for (RFC 9449 section 9).
+func (t *trip) repeat(a *Answer) bool {
+	if t.body == nil || t.body.again() {
+		return true
+	}
+	a.Again = t.call.Resend && !t.call.Again
+	return false
 }
 
 // renew replaces the token that got the 401 in a, and reports whether the

@@ -80,6 +80,8 @@ func (n *network) at(origin string) []seen {
 // grants is an orchestrator with one connection.
 type grants struct {
 	provider provider.Provider
+	key      oauth.Secret // what the token is bound to
+	granted  []string
 
 	mu         sync.Mutex
 	generation uint64
@@ -109,7 +111,7 @@ func (g *grants) Connection(id string) (orchestrator.Connection, error) {
 func token(generation uint64) string { return fmt.Sprintf("canary-token-%d", generation) }
 
 func (g *grants) tokenLocked() orchestrator.AccessToken {
-	return orchestrator.AccessToken{Token: oauth.NewSecret(token(g.generation)), Type: "Bearer", ConnectionID: connectionID, Generation: g.generation}
+	return orchestrator.AccessToken{Token: oauth.NewSecret(token(g.generation)), Type: "Bearer", Key: g.key, Granted: g.granted, ConnectionID: connectionID, Generation: g.generation}
 }
 
 func (g *grants) Token(context.Context, orchestrator.TokenQuery) (orchestrator.AccessToken, error) {

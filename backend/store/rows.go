@@ -24,6 +24,7 @@ type connectionBody struct {
 	Access        []byte    `json:"access,omitempty"`
 	Refresh       []byte    `json:"refresh,omitempty"`
 	ID            []byte    `json:"id,omitempty"`
+	Key           []byte    `json:"key,omitempty"`
 	Type          string    `json:"type"`
 	Scopes        []string  `json:"scopes"`
 	Expiry        time.Time `json:"expiry,omitzero"`
@@ -61,6 +62,7 @@ func bodyOfConnection(r orchestrator.Record) connectionBody {
 		Access:        []byte(r.Token.Access.Reveal()),
 		Refresh:       []byte(r.Token.Refresh.Reveal()),
 		ID:            []byte(r.Token.ID.Reveal()),
+		Key:           []byte(r.Token.Key.Reveal()),
 		Type:          r.Token.Type,
 		Scopes:        r.Token.Scopes,
 		Expiry:        wall(r.Token.Expiry),
@@ -292,6 +294,7 @@ func (b *connectionBody) fill(r orchestrator.Record) orchestrator.Record {
 		Access:        oauth.NewSecret(string(b.Access)),
 		Refresh:       oauth.NewSecret(string(b.Refresh)),
 		ID:            oauth.NewSecret(string(b.ID)),
+		Key:           oauth.NewSecret(string(b.Key)),
 		Type:          b.Type,
 		Scopes:        b.Scopes,
 		Expiry:        b.Expiry,
@@ -300,7 +303,7 @@ func (b *connectionBody) fill(r orchestrator.Record) orchestrator.Record {
 	r.Status, r.Reason = orchestrator.Status(b.Status), fault.Code(b.Reason)
 	r.Since, r.RefreshSent = b.Since, b.RefreshSent
 	r.Created, r.Authorized, r.Refreshed = b.Created, b.Authorized, b.Refreshed
-	for _, secret := range [][]byte{b.Access, b.Refresh, b.ID} {
+	for _, secret := range [][]byte{b.Access, b.Refresh, b.ID, b.Key} {
 		clear(secret)
 	}
 	return r

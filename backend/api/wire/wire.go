@@ -21,6 +21,7 @@ type ConnectStart struct {
 
 // ConnectStarted answers ConnectStart.
 type ConnectStarted struct {
+	Service   string     `json:"service" doc:"Provider id, also where the address of a resource was given"`
 	AuthURL   string     `json:"auth_url,omitempty" doc:"Open this in the user's browser; absent when another kind of caller started the attempt that this call joined"`
 	State     string     `json:"state,omitempty" doc:"Status handle; not the OAuth state"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
@@ -89,6 +90,7 @@ type Connection struct {
 	ID              string     `json:"id"`
 	Provider        string     `json:"provider"`
 	ProviderName    string     `json:"provider_name"`
+	Resource        string     `json:"resource,omitempty" doc:"The address that was connected, such as that of an MCP server"`
 	ClientID        string     `json:"client_id"`
 	Account         string     `json:"account,omitempty"`
 	GrantedScopes   []string   `json:"granted_scopes" nullable:"false"`
@@ -313,7 +315,8 @@ type ProviderRegister struct {
 	IdentityFormat        string            `json:"identity_format,omitempty" maxLength:"256"`
 	Scopes                []string          `json:"scopes,omitempty" maxItems:"200" doc:"Default scopes"`
 	ScopeSeparator        string            `json:"scope_separator,omitempty" maxLength:"4"`
-	TokenAuthMethod       string            `json:"token_auth_method,omitempty" enum:"none,client_secret_post,client_secret_basic"`
+	TokenAuthMethod       string            `json:"token_auth_method,omitempty" enum:"none,client_secret_post,client_secret_basic,private_key_jwt"`
+	DPoP                  bool              `json:"dpop,omitempty" doc:"Bind the tokens to a key that never leaves Keyturn (RFC 9449): only requests that Keyturn makes can use them"`
 	TokenBodyFormat       string            `json:"token_body_format,omitempty" enum:"form,json"`
 	TokenResponseRoot     string            `json:"token_response_root,omitempty" maxLength:"128"`
 	AuthorizeParams       map[string]string `json:"authorize_params,omitempty"`

@@ -808,6 +808,8 @@ export interface components {
             joined?: boolean;
             /** @description The address of a page that did not load can be pasted */
             pastes?: boolean;
+            /** @description Provider id, also where the address of a resource was given */
+            service: string;
             /** @description Status handle; not the OAuth state */
             state?: string;
             transport?: string;
@@ -864,6 +866,8 @@ export interface components {
             reason?: string;
             /** Format: date-time */
             refreshed_at?: string;
+            /** @description The address that was connected, such as that of an MCP server */
+            resource?: string;
             /**
              * Format: date-time
              * @description When status became what it is
@@ -1184,6 +1188,8 @@ export interface components {
             callback_port?: number;
             console_url?: string;
             display_name?: string;
+            /** @description Bind the tokens to a key that never leaves Keyturn (RFC 9449): only requests that Keyturn makes can use them */
+            dpop?: boolean;
             /** @description Begin with this entry of the catalogue */
             extends?: string;
             identity_body?: string;
@@ -1215,7 +1221,7 @@ export interface components {
             /** @description Default scopes */
             scopes?: string[];
             /** @enum {string} */
-            token_auth_method?: "none" | "client_secret_post" | "client_secret_basic";
+            token_auth_method?: "none" | "client_secret_post" | "client_secret_basic" | "private_key_jwt";
             /** @enum {string} */
             token_body_format?: "form" | "json";
             token_params?: {
