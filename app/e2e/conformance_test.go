@@ -21,8 +21,6 @@ var notSpoken = map[string]string{
 	"auth/client-credentials-basic":         "a program's own credentials, no person's",
 	"auth/enterprise-managed-authorization": "token exchange at an employer's identity provider",
 	"auth/wif-jwt-bearer":                   "the identity of a workload, no person's",
-	"auth/dpop":                             "tokens bound to a key",
-	"auth/dpop-nonce":                       "tokens bound to a key",
 }
 
 var scenario = regexp.MustCompile(`(?m)^  - (auth/\S+) \[([^\]]*)\]`)

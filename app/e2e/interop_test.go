@@ -4,17 +4,25 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"keyturn/app/e2e/rig"
 )
@@ -95,12 +103,14 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// TestServersThatAreNotOurs takes two authorization servers of other people
+// TestServersThatAreNotOurs takes three authorization servers of other people
 // from registration by issuer to a revoked grant, with a real browser.
 func TestServersThatAreNotOurs(t *testing.T) {
 	panva := freePort(t)
 	cmd := exec.Command(nodeFor(t, filepath.Join(repo, "build/servers")), filepath.Join(repo, "build/servers/oidc-provider.mjs"))
-	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", panva), "ACCESS_TTL=4")
+	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", panva), "ACCESS_TTL=4", "DPOP_NONCE=1")
+	key, public := clientKey(t)
+	cmd.Env = append(cmd.Env, "CLIENT_JWK="+public)
 	serve(t, cmd, fmt.Sprintf("http://127.0.0.1:%d/.well-known/openid-configuration", panva))
 
 	zitadel := freePort(t)
@@ -114,6 +124,10 @@ func TestServersThatAreNotOurs(t *testing.T) {
 	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", zitadel), "REDIRECT_URI=http://127.0.0.1/oauth/callback/zitadel")
 	serve(t, cmd, fmt.Sprintf("http://localhost:%d/.well-known/openid-configuration", zitadel))
 
+	mock := freePort(t)
+	cmd = exec.Command(nodeFor(t, filepath.Join(repo, "build/servers")), filepath.Join(repo, "build/servers/node_modules/oauth2-mock-server/dist/oauth2-mock-server.mjs"), "-a", "localhost", "-p", strconv.Itoa(mock))
+	serve(t, cmd, fmt.Sprintf("http://localhost:%d/.well-known/openid-configuration", mock))
+
 	for _, server := range []struct {
 		key, issuer, client, secret string
 		auth                        string
@@ -125,13 +139,22 @@ func TestServersThatAreNotOurs(t *testing.T) {
 			[]string{"--user", "grace", "--pass", "x"}, "grace@example.test", true},
 		{"panva-basic", fmt.Sprintf("http://127.0.0.1:%d", panva), "conf-basic", "s3cret:with/specials+%", "client_secret_basic",
 			[]string{"--user", "ada", "--pass", "x"}, "ada@example.test", true},
+		{"panva-key", fmt.Sprintf("http://127.0.0.1:%d", panva), "conf-key", key, "private_key_jwt",
+			[]string{"--user", "edsger", "--pass", "x"}, "edsger@example.test", true},
+		{"panva-dpop", fmt.Sprintf("http://127.0.0.1:%d", panva), "dpop-native", "", "none",
+			[]string{"--user", "barbara", "--pass", "x"}, "barbara@example.test", true},
 		{"zitadel", fmt.Sprintf("http://localhost:%d/", zitadel), "native", "", "none",
 			[]string{"--user", "test-user@localhost", "--pass", "verysecure"}, "test-user@zitadel.ch", false},
+		{"mock", fmt.Sprintf("http://localhost:%d", mock), "anybody", "", "none", nil, "johndoe", false},
 	} {
 		t.Run(server.key, func(t *testing.T) {
 			k := rig.Start(t, "keyturn-headless")
-			k.JSON(0, "providers", "register", "--provider-key", server.key, "--issuer", server.issuer,
-				"--scopes", "openid,profile,email,offline_access", "--token-auth-method", server.auth, "--allow-http-loopback")
+			register := []string{"providers", "register", "--provider-key", server.key, "--issuer", server.issuer,
+				"--scopes", "openid,profile,email,offline_access", "--token-auth-method", server.auth, "--allow-http-loopback"}
+			if server.key == "panva-dpop" {
+				register = append(register, "--dpop", "--api-hosts", strings.TrimPrefix(server.issuer, "http://"))
+			}
+			k.JSON(0, register...)
 			app := []string{"apps", "upsert", "--provider", server.key, "--client-id", server.client}
 			if server.secret == "" {
 				app = append(app, "--no-client-secret")
@@ -153,7 +176,16 @@ func TestServersThatAreNotOurs(t *testing.T) {
 			if c["account"] != server.account || c["status"] != "connected" {
 				t.Fatalf("%v", c)
 			}
-			first := k.JSON(0, "token", server.key)["token"].(string)
+			handed := k.JSON(0, "token", server.key)
+			first := handed["token"].(string)
+			if server.key == "panva-dpop" {
+				if handed["token_type"] != "DPoP" {
+					t.Errorf("%v", handed)
+				}
+				if got := k.JSON(0, "request", server.issuer+"/me", "--provider", server.key); got["status"] != 200.0 {
+					t.Errorf("a request with a proof: %v", got)
+				}
+			}
 			if got := k.JSON(0, "ping", server.key); got["ok"] != true {
 				t.Errorf("ping: %v", got)
 			}
@@ -172,6 +204,25 @@ func TestServersThatAreNotOurs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// clientKey is a key for private_key_jwt: PEM, and its public half as a JSON
+// Web Key.
+func clientKey(t *testing.T) (private, public string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jwk, err := json.Marshal(jose.JSONWebKey{Key: key.Public(), Algorithm: "ES256", Use: "sig"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), string(jwk)
 }
 
 // TestARealBrowserSeesTheDemo is the journey of the tray with chromium as the

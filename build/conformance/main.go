@@ -62,7 +62,8 @@ type client struct {
 	server  string
 	session string
 	version string
-	token   string
+	token   orchestrator.AccessToken
+	wire    *oauth.HTTP
 	asked   []string // scopes asked for so far
 	n       int
 }
@@ -74,11 +75,12 @@ func run(ctx context.Context, server string) error {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	loopback := transport.NewLoopback(transport.LoopbackOptions{Log: log})
+	wire := oauth.NewHTTP(oauth.HTTPOptions{Log: log})
 	core := orchestrator.New(orchestrator.Options{
 		Store:          storetest.NewMemory(0),
 		Catalogue:      catalogue,
 		Transports:     map[string]orchestrator.Transport{"loopback": loopback},
-		HTTP:           oauth.NewHTTP(oauth.HTTPOptions{Log: log}),
+		HTTP:           wire,
 		CallbackPort:   freePort(),
 		ClientDocument: func() string { return document },
 		Log:            log,
@@ -104,7 +106,7 @@ func run(ctx context.Context, server string) error {
 			return err
 		}
 	}
-	c := &client{core: core, server: server, version: cmp.Or(os.Getenv("MCP_CONFORMANCE_PROTOCOL_VERSION"), "2025-11-25")}
+	c := &client{core: core, wire: wire, server: server, version: cmp.Or(os.Getenv("MCP_CONFORMANCE_PROTOCOL_VERSION"), "2025-11-25")}
 	return c.visit(ctx)
 }
 
@@ -172,6 +174,9 @@ func (c *client) call(ctx context.Context, method string, params map[string]any)
 		case http.StatusUnauthorized, http.StatusForbidden:
 			challenge, _ := oauth.ChallengeOf(res.Header)
 			res.Body.Close()
+			if try == 0 && oauth.WantsNonce(res) {
+				continue
+			}
 			if try == retries || res.StatusCode == http.StatusForbidden && challenge.Error != "insufficient_scope" {
 				return nil, fmt.Errorf("%s: %d", method, res.StatusCode)
 			}
@@ -212,10 +217,12 @@ func (c *client) post(ctx context.Context, method, name string, body []byte) (*h
 	if c.session != "" {
 		r.Header.Set("Mcp-Session-Id", c.session)
 	}
-	if c.token != "" {
-		r.Header.Set("Authorization", "Bearer "+c.token)
+	if !c.token.Token.IsZero() {
+		if err := c.wire.Present(r, c.token.Token, c.token.Key); err != nil {
+			return nil, err
+		}
 	}
-	res, err := http.DefaultClient.Do(r)
+	res, err := c.wire.Resource(r, oauth.Server{AllowLoopbackHTTP: true})
 	if err == nil && res.Header.Get("Mcp-Session-Id") != "" {
 		c.session = res.Header.Get("Mcp-Session-Id")
 	}
@@ -280,7 +287,7 @@ func (c *client) connect(ctx context.Context, status int, challenge oauth.Challe
 			if err != nil {
 				return err
 			}
-			c.token, c.asked = t.Token.Reveal(), a.Granted
+			c.token, c.asked = t, a.Granted
 			return nil
 		case ctx.Err() != nil:
 			return errors.Join(ctx.Err())
