@@ -180,12 +180,13 @@ func (a *App) openCore(sealed *store.Store, loopback *transport.Loopback, host *
 			"device":   transport.NewDevice(a.http, a.log, nil),
 			"paste":    transport.NewPaste(a.settings.get().CallbackPort),
 		},
-		HTTP:          a.http,
-		CallbackPort:  a.settings.get().CallbackPort,
-		HTTPSLoopback: func() bool { return a.settings.all().HTTPSLoopback },
-		Hosted:        map[string]func() (func(), error){"demo": host.Use},
-		Activity:      a.activity,
-		Log:           a.log,
+		HTTP:           a.http,
+		CallbackPort:   a.settings.get().CallbackPort,
+		HTTPSLoopback:  func() bool { return a.settings.all().HTTPSLoopback },
+		ClientDocument: func() string { return a.settings.all().ClientDocument },
+		Hosted:         map[string]func() (func(), error){"demo": host.Use},
+		Activity:       a.activity,
+		Log:            a.log,
 	})
 	return nil
 }

@@ -131,7 +131,7 @@ func choices(providers []provider.Listing, apps []orchestrator.App) []Choice {
 		all = append(all, Choice{
 			ID:     p.ID,
 			Name:   text.Clean(p.Name, 40),
-			Ready:  p.Ready || registered[p.ID],
+			Ready:  p.Ready || registered[p.AppsAt],
 			Hosted: p.Hosted,
 
 			Popular: p.Popular,

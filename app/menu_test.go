@@ -233,7 +233,7 @@ func TestProvidersThatNeedNothingComeFirst(t *testing.T) {
 	got := choices([]provider.Listing{
 		{ID: "a", Name: "A"},
 		{ID: "b", Name: "B", Ready: true, Hosted: true},
-		{ID: "c", Name: "C"},
+		{ID: "c", Name: "C", AppsAt: "c"},
 		{ID: "d", Name: "D", Ready: true},
 	}, []orchestrator.App{{Provider: "c"}})
 	var ids []string

@@ -209,6 +209,15 @@ func (a *fakeApp) routeLocked(w http.ResponseWriter, method string, path []strin
 		p := wire.ProviderSummary{ID: in.ProviderKey, Name: in.DisplayName, Custom: true, RedirectURI: "http://127.0.0.1:27419/oauth/callback/" + in.ProviderKey}
 		a.custom = append(a.custom, p)
 		reply(w, wire.Provider{ProviderSummary: p})
+	case route == "POST provider-files" && id == "preview":
+		var in wire.ProviderDocument
+		json.Unmarshal(body, &in)
+		p := wire.ProviderSummary{ID: "forge", Name: "Forge", Custom: true, RedirectURI: "http://127.0.0.1:27419/oauth/callback/forge"}
+		reply(w, wire.ProviderPreview{Document: in.Document, Provider: wire.Provider{ProviderSummary: p}, Approve: "https://forge.example",
+			SendsTo: []string{"https://forge.example", "https://evil.example"}, Warnings: []string{"What comes of it would go to another owner's evil.example."}})
+	case route == "POST provider-files":
+		a.custom = append(a.custom, wire.ProviderSummary{ID: "forge", Name: "Forge", Custom: true})
+		reply(w, wire.Provider{ProviderSummary: a.custom[len(a.custom)-1]})
 	case path[0] == "providers" && id != "demo" && id != "github" && !slices.ContainsFunc(a.custom, func(p wire.ProviderSummary) bool { return p.ID == id }):
 		problem(w, 404, "unknown_provider", "There is no provider "+id+". Did you mean demo?")
 	case route == "GET providers", route == "POST providers" && len(path) == 2:

@@ -27,6 +27,7 @@ var rightUsage = map[string][]string{
 	"providers mcp":       {},
 	"providers get":       {"demo"},
 	"providers register":  {"own", "--issuer", "https://id.example"},
+	"providers import":    {"testdata/forge.yaml", "--yes"},
 	"providers update":    {"demo", "--scopes", "a"},
 	"providers delete":    {"demo"},
 	"apps list":           {},

@@ -18,7 +18,7 @@ func (k *command) providers() *cobra.Command {
 	return k.group(&cobra.Command{
 		Use:   "providers",
 		Short: "List providers, and register your own",
-	}, k.providersList(), k.providersMCP(), k.providersGet(), k.providersRegister(), k.providersUpdate(), k.providersDelete())
+	}, k.providersList(), k.providersMCP(), k.providersGet(), k.providersRegister(), k.providersImport(), k.providersUpdate(), k.providersDelete())
 }
 
 func (k *command) providersList() *cobra.Command {
@@ -281,17 +281,7 @@ An MCP server needs none of it: keyturn connect https://its.address/mcp`,
 		if err != nil {
 			return answer{}, err
 		}
-		return providerAnswer(p, func(w io.Writer) {
-			fmt.Fprintf(w, "Registered %s.\n", text.Clean(p.ID, 64))
-			if p.RedirectURI != "" {
-				fmt.Fprintf(w, "Redirect URI to register there: %s\n", text.Clean(p.RedirectURI, 300))
-			}
-			if !p.Ready {
-				fmt.Fprintf(w, "Next: keyturn apps upsert --provider %s --client-id ID\n", text.Clean(p.ID, 64))
-			} else {
-				fmt.Fprintf(w, "Next: keyturn connect %s\n", text.Clean(p.ID, 64))
-			}
-		}), nil
+		return providerAnswer(p, func(w io.Writer) { sayNext(w, "Registered", p) }), nil
 	})
 }
 

@@ -61,6 +61,32 @@ func (s *Server) updateProvider(ctx context.Context, in *namedWith[wire.Provider
 	return s.wireProvider(s.o.UpdateProvider(ctx, provider.Registration(in.Body)))
 }
 
+func (s *Server) previewProvider(ctx context.Context, in *with[wire.ProviderDocument]) (wire.ProviderPreview, error) {
+	document := in.Body.Document
+	if (document == "") == (in.Body.URL == "") {
+		return wire.ProviderPreview{}, badRequest("Give document or url.")
+	}
+	if in.Body.URL != "" {
+		var err error
+		if document, err = s.o.ReadProvider(ctx, in.Body.URL); err != nil {
+			return wire.ProviderPreview{}, err
+		}
+	}
+	i, err := s.o.PreviewProvider(document)
+	if err != nil {
+		return wire.ProviderPreview{}, err
+	}
+	p, err := s.wireProvider(i.Provider, nil)
+	return wire.ProviderPreview{Document: i.Document, Provider: p, Approve: i.Approve, SendsTo: orEmpty(i.SendsTo), Replaces: i.Replaces, Warnings: i.Warnings}, err
+}
+
+func (s *Server) importProvider(ctx context.Context, in *with[wire.ProviderDocument]) (wire.Provider, error) {
+	if in.Body.Document == "" {
+		return wire.Provider{}, badRequest("Give the document of a preview.")
+	}
+	return s.wireProvider(s.o.ImportProvider(ctx, in.Body.Document))
+}
+
 func (s *Server) deleteProvider(ctx context.Context, in *namedWith[*wire.ProviderDelete]) (wire.Deleted, error) {
 	force := in.Body != nil && in.Body.Force
 	if err := s.o.DeleteProvider(ctx, in.ID, force); err != nil {
@@ -84,7 +110,7 @@ func (s *Server) summary(p provider.Provider, apps map[string]bool) wire.Provide
 		Name:         p.Name,
 		Category:     p.Category,
 		Custom:       p.Custom,
-		Ready:        p.Client.ID != "" || apps[p.ID],
+		Ready:        p.Client.ID != "" || apps[p.AppsAt()],
 		Popular:      p.Popular,
 		NeedsSecret:  p.NeedsSecret(),
 		ConsoleURL:   p.Setup.Console,

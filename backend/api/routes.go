@@ -68,6 +68,8 @@ func routes() []route {
 		{"GET", "/v1/mcp-servers", user, "listMCPServers", "List public MCP servers; each is connected by its address", typed((*Server).listMCPServers)},
 		{"GET", "/v1/openapi.json", user, "openapi", "Read this document", raw((*Server).serveDocument, describeDocument)},
 		{"POST", "/v1/ping", user, "pingByAccount", "Ask a provider whether the token of an account works", typed((*Server).pingByAccount)},
+		{"POST", "/v1/provider-files/import", user, "importProvider", "Keep the provider that a file describes", typed((*Server).importProvider)},
+		{"POST", "/v1/provider-files/preview", user, "previewProvider", "Read a provider file and say what it would do", typed((*Server).previewProvider)},
 		{"GET", "/v1/providers", user, "listProviders", "List the catalogue and the user's own providers", typed((*Server).listProviders)},
 		{"POST", "/v1/providers", user, "registerProvider", "Add a provider of the user's own", typed((*Server).registerProvider)},
 		{"GET", "/v1/providers/{id}", user, "getProvider", "Read one provider", typed((*Server).getProvider)},

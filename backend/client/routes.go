@@ -122,6 +122,20 @@ func (c *Client) Provider(ctx context.Context, id string) (wire.Provider, error)
 	return out, err
 }
 
+// PreviewProvider reads a provider file and says what it would do.
+func (c *Client) PreviewProvider(ctx context.Context, in wire.ProviderDocument) (wire.ProviderPreview, error) {
+	var out wire.ProviderPreview
+	err := c.post(ctx, "/v1/provider-files/preview", in, &out)
+	return out, err
+}
+
+// ImportProvider keeps the provider that a file describes.
+func (c *Client) ImportProvider(ctx context.Context, document string) (wire.Provider, error) {
+	var out wire.Provider
+	err := c.post(ctx, "/v1/provider-files/import", wire.ProviderDocument{Document: document}, &out)
+	return out, err
+}
+
 // RegisterProvider adds a provider of the user's own.
 func (c *Client) RegisterProvider(ctx context.Context, in wire.ProviderRegister) (wire.Provider, error) {
 	var out wire.Provider

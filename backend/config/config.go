@@ -47,6 +47,10 @@ type Settings struct {
 	GatewayListen string `toml:"gateway_listen,omitempty" comment:"host:port where a forwarding gateway reaches Keyturn. Takes effect at the next start."`
 	GatewayCert   string `toml:"gateway_cert,omitempty" comment:"Certificate chain for gateway_listen, PEM."`
 	GatewayKey    string `toml:"gateway_key,omitempty" comment:"Its private key, PEM."`
+	// ClientDocument is the address of a document that describes this client, for
+	// authorization servers that take one as client id (OAuth Client ID Metadata
+	// Document); usually none, and Keyturn registers itself (RFC 7591).
+	ClientDocument string `toml:"client_document,omitempty" comment:"https address of a client metadata document of yours, used as client id where an MCP server takes one."`
 }
 
 // Default returns the usual settings. The port lies below every range that
@@ -111,6 +115,9 @@ func (s Settings) check() error {
 	if err := s.checkListen(); err != nil {
 		return err
 	}
+	if err := s.checkDocument(); err != nil {
+		return err
+	}
 	if s.Gateway != "" {
 		clean, err := GatewayURL(s.Gateway)
 		if err == nil && clean != s.Gateway {
@@ -132,7 +139,21 @@ func (s Settings) checkListen() error {
 	}
 	ip := net.ParseIP(host)
 	if local := ip != nil && ip.IsLoopback(); !local && (s.GatewayCert == "" || s.GatewayKey == "") {
-		return fault.New(fault.BadRequest, "gateway_listen on an address that others can reach needs gateway_cert and gateway_key.")
+		return fault.New(fault.BadRequest, "gateway_listen on an address that others can reach needs gateway_cert, gateway_key and client_document.")
+	}
+	return nil
+}
+
+// checkDocument: a client id that is an address has a path and nothing that
+// could be read in two ways (OAuth Client ID Metadata Document section 3).
+func (s Settings) checkDocument() error {
+	if s.ClientDocument == "" {
+		return nil
+	}
+	u, err := url.Parse(s.ClientDocument)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || strings.Trim(u.Path, "/") == "" || u.User != nil || u.Fragment != "" || u.RawQuery != "" ||
+		strings.Contains(u.Path, "/.") || len(s.ClientDocument) > 512 {
+		return fault.New(fault.BadRequest, "client_document must be an https address with a path, such as https://example.com/keyturn.json.")
 	}
 	return nil
 }

@@ -63,6 +63,7 @@ const (
 	opPushed    = "pushed authorization request"
 	opDevice    = "device"
 	opPoll      = "poll"
+	opDocument  = "document"
 )
 
 // Error is a call to an authorization server that failed. Its text is for the

@@ -29,7 +29,7 @@ func (o *Orchestrator) appFor(p provider.Provider, clientID string) (App, error)
 	o.mu.Lock()
 	var found App
 	for _, a := range o.apps {
-		if a.Provider != p.ID || clientID != "" && a.Client.ID != clientID || p.Resource.URL != "" && a.Issuer != p.Issuer {
+		if a.Provider != p.AppsAt() || clientID != "" && a.Client.ID != clientID || p.Resource.URL != "" && a.Issuer != p.Issuer {
 			continue
 		}
 		if found.ID == "" || a.Updated.After(found.Updated) {
@@ -84,10 +84,10 @@ func (o *Orchestrator) UpsertApp(ctx context.Context, providerID, clientID strin
 	defer leave(o.lane)
 
 	now := o.now()
-	a := App{ID: newID("app_"), Provider: p.ID, Created: now}
+	a := App{ID: newID("app_"), Provider: p.AppsAt(), Created: now}
 	o.mu.Lock()
 	for _, known := range o.apps {
-		if known.Provider == p.ID && known.Client.ID == clientID {
+		if known.Provider == a.Provider && known.Client.ID == clientID {
 			a = known
 		}
 	}
@@ -115,12 +115,28 @@ func (o *Orchestrator) UpsertApp(ctx context.Context, providerID, clientID strin
 // provider refused because of it. Callers hold mu.
 func (o *Orchestrator) putAppLocked(a App) {
 	o.apps[a.ID] = a
-	for _, c := range o.byProvider[a.Provider] {
-		if c.rec.ClientID == a.Client.ID && c.rec.Reason == fault.ClientRefused {
+	for _, c := range o.usersLocked(a) {
+		if c.rec.Reason == fault.ClientRefused {
 			o.goLocked(func() { o.change(c, mend) })
 		}
 	}
 	o.ringLocked()
+}
+
+// usersLocked lists the connections that an app made: at its own provider and
+// by presets of it. Callers hold mu.
+func (o *Orchestrator) usersLocked(a App) (users []*connection) {
+	for id, all := range o.byProvider {
+		if p, ok := o.catalogue.Lookup(id); id != a.Provider && (!ok || p.AppsAt() != a.Provider) {
+			continue
+		}
+		for _, c := range all {
+			if c.rec.ClientID == a.Client.ID {
+				users = append(users, c)
+			}
+		}
+	}
+	return users
 }
 
 // validClientID reports whether s is a client_id (RFC 6749 appendix A.1)
@@ -145,12 +161,7 @@ func (o *Orchestrator) DeleteApp(ctx context.Context, id string) error {
 	defer leave(o.lane)
 	o.mu.Lock()
 	a, ok := o.apps[id]
-	used := 0
-	for _, c := range o.byProvider[a.Provider] {
-		if c.rec.ClientID == a.Client.ID {
-			used++
-		}
-	}
+	used := len(o.usersLocked(a))
 	o.mu.Unlock()
 	switch {
 	case !ok:
@@ -164,7 +175,7 @@ func (o *Orchestrator) DeleteApp(ctx context.Context, id string) error {
 	o.mu.Lock()
 	delete(o.apps, id)
 	for _, at := range o.attempts {
-		if at.view.Provider == a.Provider && at.client.ID == a.Client.ID {
+		if at.provider.AppsAt() == a.Provider && at.client.ID == a.Client.ID {
 			o.failLocked(at, fault.New(fault.Cancelled, "The OAuth app was deleted before this was done."))
 		}
 	}

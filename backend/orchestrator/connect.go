@@ -124,7 +124,7 @@ func (o *Orchestrator) prepare(r ConnectRequest) (*attempt, error) {
 			AccountHint: r.Account,
 			Choose:      r.Choose,
 
-			ProviderID:   p.ID,
+			ProviderID:   p.AppsAt(),
 			ProviderName: p.Name,
 			Redirect:     p.RedirectRule(o.port),
 		},

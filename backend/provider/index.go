@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -27,14 +28,19 @@ type Listing struct {
 	Hosted             bool // by an authorization server inside this program
 	Custom             bool
 	Popular            bool
+	// AppsAt is the id of the provider whose OAuth apps serve this one.
+	AppsAt string
 	// Template: it has to be filled in first, by a provider of the user's own,
 	// which may take its id.
 	Template bool
 }
 
 func (p Provider) listing() Listing {
-	return Listing{ID: p.ID, Name: p.Name, Category: p.Category, Ready: p.Client.ID != "", Hosted: p.HostedBy != "", Custom: p.Custom, Popular: p.Popular, Template: len(p.Unfilled()) > 0}
+	return Listing{ID: p.ID, Name: p.Name, Category: p.Category, Ready: p.Client.ID != "", Hosted: p.HostedBy != "", Custom: p.Custom, Popular: p.Popular, AppsAt: p.AppsAt(), Template: len(p.Unfilled()) > 0}
 }
+
+// presetFlag comes before the id of the entry that a preset extends.
+const presetFlag = "apps at "
 
 // builtin is an entry that comes with the program.
 type builtin struct {
@@ -47,12 +53,18 @@ type builtin struct {
 var builtins = sync.OnceValue(func() map[string]*builtin {
 	all := make(map[string]*builtin, 300)
 	for line := range strings.Lines(index) {
+		preset := ""
 		field := strings.SplitN(strings.TrimSuffix(line, "\n"), "\t", 7)
 		if len(field) != 7 {
 			panic("catalogue.tsv: a line without seven fields")
 		}
+		for flag := range strings.SplitSeq(field[5], ",") {
+			if base, ok := strings.CutPrefix(flag, presetFlag); ok {
+				preset = base
+			}
+		}
 		all[field[0]] = &builtin{
-			Listing: Listing{ID: field[0], Name: field[1], Category: field[2], Ready: field[3] != "", Hosted: field[4] != "", Popular: strings.Contains(field[5], "popular"), Template: strings.Contains(field[5], "template")},
+			Listing: Listing{ID: field[0], AppsAt: cmp.Or(preset, field[0]), Name: field[1], Category: field[2], Ready: field[3] != "", Hosted: field[4] != "", Popular: strings.Contains(field[5], "popular"), Template: strings.Contains(field[5], "template")},
 			entry:   sync.OnceValue(func() Provider { return withDefaults(decode(field[6])) }),
 			written: field[6],
 		}
@@ -92,6 +104,9 @@ func IndexLine(p Provider) (string, error) {
 	}
 	if len(p.Unfilled()) > 0 {
 		flags = append(flags, "template")
+	}
+	if at := p.AppsAt(); at != p.ID {
+		flags = append(flags, presetFlag+at)
 	}
 	line := strings.Join([]string{p.ID, p.Name, p.Category, p.Client.ID, p.HostedBy, strings.Join(flags, ","), string(document)}, "\t")
 	if strings.Count(line, "\t") != 6 || strings.Contains(line, "\n") {

@@ -363,3 +363,14 @@ func (p Provider) clone() Provider {
 	p.TrustedHosts = slices.Clone(p.TrustedHosts)
 	return p
 }
+
+// Foreign lists the hosts that a code, a token or a secret goes to and that do
+// not belong to the owner of the page where the user approves.
+func (p Provider) Foreign() (hosts []string) {
+	for _, u := range []string{p.Token.URL, p.Token.RefreshURL, p.Authorize.PushedURL, p.Device.URL, p.Identity.URL, p.Revoke.URL} {
+		if host := hostName(u); u != "" && !sameDomain(p.Authorize.URL, u) && !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
+}

@@ -8,6 +8,17 @@ import (
 	"keyturn/backend/oauth"
 )
 
+// AppsAt returns the id of the provider whose OAuth apps serve p, and whose
+// redirect URI they have: its own, or that of the entry which a preset of the
+// catalogue begins with. Who has registered an app at Google need not register
+// one for Gmail.
+func (p Provider) AppsAt() string {
+	if p.Extends != "" && !p.Custom {
+		return p.Extends
+	}
+	return p.ID
+}
+
 // Server returns the provider as the wire protocol needs to know it.
 func (p Provider) Server() oauth.Server {
 	return oauth.Server{
@@ -169,7 +180,7 @@ func (p Provider) RedirectRule(callbackPort int) oauth.RedirectRule {
 // the user copies from the browser.
 func (p Provider) RedirectURI(callbackPort int, gateway string) string {
 	if p.Redirect.Rule == "https" && gateway != "" {
-		return gateway + "/oauth/callback/" + p.ID
+		return gateway + "/oauth/callback/" + p.AppsAt()
 	}
 	scheme, host := "http", "127.0.0.1"
 	rule := p.RedirectRule(callbackPort)
@@ -182,7 +193,7 @@ func (p Provider) RedirectURI(callbackPort int, gateway string) string {
 	if rule.Port != 0 {
 		host = fmt.Sprintf("%s:%d", host, rule.Port)
 	}
-	return scheme + "://" + host + "/oauth/callback/" + p.ID
+	return scheme + "://" + host + "/oauth/callback/" + p.AppsAt()
 }
 
 // Granted returns the scopes that a token response grants: what it lists, and

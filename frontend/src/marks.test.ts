@@ -1,8 +1,11 @@
 import { existsSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { initials, marked, markOf } from './marks'
+import marks from './marks.all'
+import { initials, markOf, marksLoaded } from './marks.svelte'
 
-test.each(marked)('the mark of %s belongs to a provider of the catalogue', (id) => {
+await marksLoaded
+
+test.each(Object.keys(marks))('the mark of %s belongs to a provider of the catalogue', (id) => {
   expect(existsSync(new URL(`../../backend/provider/catalogue/${id}.yaml`, import.meta.url))).toBe(true)
 })
 

@@ -331,6 +331,23 @@ type ProviderRegister struct {
 	Vars                  map[string]string `json:"vars,omitempty" doc:"Values of its variables, such as subdomain"`
 }
 
+// ProviderDocument is a provider file: its text, or the address of it.
+type ProviderDocument struct {
+	Document string `json:"document,omitempty" maxLength:"262144" doc:"YAML, one provider"`
+	URL      string `json:"url,omitempty" maxLength:"2048" doc:"Where to read it, instead of document; for a preview only"`
+}
+
+// ProviderPreview is what a provider file would do. To import it, send its
+// document back.
+type ProviderPreview struct {
+	Document string   `json:"document"`
+	Provider Provider `json:"provider"`
+	Approve  string   `json:"approve" doc:"The origin where the user approves"`
+	SendsTo  []string `json:"sends_to" nullable:"false" doc:"Origins that are sent codes, tokens or client secrets"`
+	Replaces bool     `json:"replaces,omitempty" doc:"A provider of the user's own has this id and would be replaced"`
+	Warnings []string `json:"warnings,omitempty"`
+}
+
 // ProviderDelete says what to do with what still uses the provider.
 type ProviderDelete struct {
 	Force bool `json:"force,omitempty" doc:"Disconnect its connections and forget its apps first"`
