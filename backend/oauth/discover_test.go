@@ -226,3 +226,24 @@ func TestAPublicDocumentDoesNotLeadInward(t *testing.T) { // DI-12, DI-13, TE-46
 		}
 	}
 }
+
+func TestAddressesForPeopleAreNotFollowed(t *testing.T) { // DI-26
+	r := newRig(t, evilas.Config{})
+	m := r.as.Metadata()
+	m["end_session_endpoint"] = "javascript:alert(1)"
+	for _, name := range []string{"op_policy_uri", "op_tos_uri", "logo_uri", "service_documentation"} {
+		m[name] = r.as.URL() + "/pixel"
+	}
+	document, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.as.Script("/.well-known/openid-configuration", evilas.JSON(string(document)))
+	got, err := r.http.Discover(t.Context(), r.as.URL(), true)
+	if err != nil || got.TokenURL == "" {
+		t.Fatalf("%+v %v", got, err)
+	}
+	if n := len(r.as.Requests("/pixel")); n != 0 || strings.Contains(fmt.Sprint(got), "javascript") {
+		t.Errorf("%d requests, %+v", n, got)
+	}
+}

@@ -19,7 +19,7 @@ api:
   hosts: [api.forge.example]
 `
 
-func TestAProviderFileIsShownBeforeItIsKept(t *testing.T) {
+func TestAProviderFileIsShownBeforeItIsKept(t *testing.T) { // CF-07
 	run(t, demo.Options{}, func(t *testing.T, w *world) {
 		i, err := w.PreviewProvider(forgeFile)
 		if err != nil || i.Approve != "https://forge.example" || i.Replaces || len(i.Warnings) != 0 {

@@ -49,6 +49,7 @@ func TestParseIsStrict(t *testing.T) {
 		{"CF-02 an unknown field", with("issuerr: https://forge.example"), "forge.yaml:7: there is no field issuerr. Did you mean issuer?"},
 		{"CF-02 an unknown field inside", strings.Replace(small, "token:\n", "token:\n  bdy: json\n", 1), "forge.yaml:6: there is no field token.bdy. Did you mean body?"},
 		{"CF-02 an unknown field like no other", strings.Replace(small, "token:\n", "token:\n  zzzzzz: 1\n", 1), "forge.yaml:6: there is no field token.zzzzzz. token has: body, dpop, headers, params, refresh_params, refresh_url, response, url"},
+		{"CF-08 a picture from elsewhere", with("icon: https://evil.example/x.svg"), "forge.yaml:7: there is no field icon."},
 		{"CF-02 a key twice", with("name: Other"), "forge.yaml:7: name is there twice."},
 		{"CF-02 a key twice inside", with(`revoke: {url: "https://a.example/r", params: {a: "1", a: "2"}}`), "forge.yaml:7: revoke.params.a is there twice."},
 		{"CF-02 an anchor", with("category: &c code"), "forge.yaml:7: anchors and aliases are not used"},

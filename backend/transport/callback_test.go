@@ -168,7 +168,7 @@ func TestAStrangerChangesNothing(t *testing.T) {
 		query("CB-28 NUL in code", 400, func(r *rig) string { return "code=%00&state=" + r.State }),
 		query("CB-28 broken escape", 400, func(r *rig) string { return "code=%zz&state=" + r.State }),
 		query("FL-07 query of 9 KiB", 400, func(r *rig) string { return "code=x&state=" + r.State + "&x=" + strings.Repeat("a", 9<<10) }),
-		get("CB-21 path of another provider", 400, func(r *rig) string { return "/oauth/callback/other?code=x&state=" + r.State }),
+		get("CB-21 DI-20 path of another provider", 400, func(r *rig) string { return "/oauth/callback/other?code=x&state=" + r.State }),
 		{"CB-11 POST", 405, func(t *testing.T, r *rig) answer {
 			body := "code=x&state=" + r.State
 			return r.send(t, "POST "+r.path+" HTTP/1.1", "Host: "+r.host, "Origin: null",
