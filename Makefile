@@ -26,7 +26,7 @@ build: frontend headless ## all programs, into build/bin
 	@build/setup.sh desktop
 	go build -trimpath -tags $(DESKTOP) -ldflags '$(LDFLAGS)' -o $(BIN)/keyturn-desktop .
 
-headless: ## the programs that need no display: keyturn-headless, keyturn and keyturn-gateway
+headless: frontend ## the programs that need no display: keyturn-headless, keyturn and keyturn-gateway
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/keyturn-headless .
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(CLIFLAGS)' -o $(BIN)/keyturn ./app/cli
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(CLIFLAGS)' -o $(BIN)/keyturn-gateway ./app/gateway

@@ -42,7 +42,7 @@ func (a *App) do(ctx context.Context, action Action) {
 }
 
 // show brings the window up. Without one, a view that would lead to a connect
-// leads to it directly.
+// leads to it directly, and any other to the same pages in the browser.
 func (a *App) show(view string) {
 	err := a.window.show(valid(view))
 	if err == nil {
@@ -51,6 +51,14 @@ func (a *App) show(view string) {
 	a.log.Info("no window to show", "err", err)
 	if id, ok := strings.CutPrefix(view, viewOfProvider("")); ok {
 		a.connect(a.ctx, orchestrator.ConnectRequest{Provider: id})
+		return
+	}
+	link, _, err := a.ui.Link()
+	if err == nil {
+		err = a.openURL(link)
+	}
+	if err != nil {
+		a.log.Warn("no pages in a browser either", "err", err)
 	}
 }
 

@@ -37,6 +37,7 @@ import (
 	"keyturn/backend/socket"
 	"keyturn/backend/store"
 	"keyturn/backend/transport"
+	"keyturn/backend/webui"
 )
 
 // Version is set by the linker.
@@ -50,6 +51,7 @@ type Options struct {
 	Dist       fs.FS     // the window's pages
 	Out        io.Writer // a few calm lines for whoever started us
 	Hidden     bool      // do not show the window at the start
+	UI         bool      // print a link to the browser UI at the start
 	TakeOver   bool      // end another Keyturn on the same data folder
 	Passphrase bool      // guard the sealing key with a passphrase, asked on the terminal
 	Stopping   func()    // called when the parts begin to stop; may be nil
@@ -67,6 +69,7 @@ type App struct {
 	files    *providerFiles
 	core     *orchestrator.Orchestrator
 	window   *window
+	ui       *webui.UI
 	desk     *desk
 	tray     *tray      // nil when it cannot be shown
 	pages    startPages // until they are given back
@@ -141,6 +144,8 @@ func (a *App) Run(ctx context.Context) error {
 	a.window = newWindow(a.Dist, a.log)
 	server := api.New(a.apiOptions())
 	a.window.door = server.Door(api.Window)
+	a.ui = webui.New(webui.Options{Pages: http.FileServerFS(a.Dist), API: server.Door(api.WebUI), Foreign: transport.IsForeign, Log: a.log})
+	defer start(a.ctx, "browser UI", a.ui.Run, a.log, a.quit)()
 	a.gateways.door = server.Door(api.Gateway)
 	defer start(a.ctx, "gateway", func(ctx context.Context) error { return a.gateways.follow(ctx, a.core) }, a.log, a.quit)()
 	a.desk = newDesk(a.act, a.log)
@@ -221,6 +226,8 @@ func (a *App) apiOptions() api.Options {
 		CallbackPort: a.settings.get().CallbackPort,
 		Open:         a.openURL,
 		Quit:         a.quit,
+		Locked:       func() { a.ui.End() },
+		BrowserUI:    func() (string, time.Time, error) { return a.ui.Link() },
 		Diagnose:     a.diagnose,
 		Activity:     a.activity,
 		Settings:     a.settings.get,

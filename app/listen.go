@@ -171,6 +171,9 @@ func (a *App) announce() {
 	if program == "headless" && a.core.Snapshot().Store == nil {
 		fmt.Fprintln(a.Out, "Try: keyturn connect demo")
 	}
+	if a.UI {
+		a.sayLink()
+	}
 	// What only the start needed is not needed again: what read catalogue and
 	// store, and unless there is a window its libraries.
 	if !a.window.asked() {
@@ -178,6 +181,16 @@ func (a *App) announce() {
 	}
 	a.pages = startPages{}
 	debug.FreeOSMemory()
+}
+
+// sayLink prints a way into the browser UI.
+func (a *App) sayLink() {
+	address, _, err := a.ui.Link()
+	if err != nil {
+		fmt.Fprintln(a.Out, sentence(err))
+		return
+	}
+	fmt.Fprintf(a.Out, "Open Keyturn in a browser, within a minute: %s\n", address)
 }
 
 // noteworthy picks what whoever started us should read. A server has no

@@ -21,7 +21,7 @@ import (
 // stopLimit is how long the parts may take to stop.
 const stopLimit = 5 * time.Second
 
-const usage = `Usage: keyturn-%s [--hidden] [--take-over] [--passphrase]
+const usage = `Usage: keyturn-%s [--hidden] [--take-over] [--passphrase] [--ui]
 
 Keyturn connects accounts and hands fresh access tokens to the programs of this
 computer. It runs until it is told to quit; use the keyturn command beside it.
@@ -29,6 +29,7 @@ computer. It runs until it is told to quit; use the keyturn command beside it.
   --hidden      start without showing the window
   --take-over   end another Keyturn of this user, and go on in its place
   --passphrase  guard the stored secrets with a passphrase, asked on the terminal
+  --ui          print a link to Keyturn's pages in a browser, good once
   --version     print the version
   --help        print this
 
@@ -90,6 +91,7 @@ func parse(args []string, out, errs io.Writer) (opts Options, status int, ok boo
 	flags.BoolVar(&opts.Hidden, "hidden", false, "")
 	flags.BoolVar(&opts.TakeOver, "take-over", false, "")
 	flags.BoolVar(&opts.Passphrase, "passphrase", false, "")
+	flags.BoolVar(&opts.UI, "ui", false, "")
 	version := flags.Bool("version", false, "")
 	err := flags.Parse(args)
 	switch {

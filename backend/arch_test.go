@@ -35,6 +35,7 @@ var allowed = map[string][]string{
 	"backend/page":                    {"oauth", "fault", "text"},
 	"backend/gateway":                 {"oauth", "page", "fault", "strictjson"},
 	"backend/bundle":                  {"orchestrator", "provider", "oauth", "fault", "strictjson"},
+	"backend/webui":                   {"fault"},
 	"backend/api":                     {"api/wire", "request", "bundle", "orchestrator", "provider", "oauth", "fault", "text", "strictjson", "activity", "socket"},
 	"backend/request":                 {"orchestrator", "provider", "oauth", "fault", "text"},
 	"backend/client":                  {"api/wire", "socket", "fault"},

@@ -26,6 +26,7 @@
 //	bundle      the sealed file that moves everything to another computer; api asks it
 //	request     calls a provider's API with a token; api asks it, it asks the orchestrator
 //	api/wire    the JSON of the local API, and nothing else
+//	webui       the way into the API for a page in the browser: keyturn ui
 //	page        what the browser tab shows last; transport and gateway show it
 //	gateway     the public https endpoint for providers that insist on one (app/gateway serves it)
 //	client      calls that API from Go (app/cli and tests); knows wire and socket only

@@ -13,6 +13,7 @@ if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
 else
 	make --no-print-directory headless
 	program=build/bin/keyturn-headless
+	set -- --ui "$@"
 fi
 cat <<TEXT
 

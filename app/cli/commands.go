@@ -50,6 +50,7 @@ func commands() []entry {
 		{"gateway", registry, (*command).gateway},
 
 		{"open", program, (*command).open},
+		{"ui", program, (*command).ui},
 		{"quit", program, (*command).quit},
 		{"lock", program, (*command).lock},
 		{"unlock", program, (*command).unlock},

@@ -40,6 +40,7 @@ var rightUsage = map[string][]string{
 	"gateway remove":      {},
 	"gateway":             nil,
 	"open":                {},
+	"ui":                  {},
 	"quit":                {},
 	"lock":                {},
 	"unlock":              {},

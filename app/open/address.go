@@ -31,6 +31,7 @@ func parse(raw string) (address, error) {
 			return address{}, refused("it holds a blank, a control character or a letter beyond ASCII")
 		}
 	}
+	raw, fragment := ownFragment(raw)
 	scheme, rest, ok := strings.Cut(raw, "://")
 	scheme = strings.ToLower(scheme)
 	if !ok || scheme != "https" && scheme != "http" {
@@ -51,15 +52,26 @@ func parse(raw string) (address, error) {
 	if scheme == "http" && !loopback(host) {
 		return address{}, refused("http is opened only on this machine")
 	}
-	a := address{scheme + "://" + authority + encode(tail)}
+	a := address{scheme + "://" + authority + encode(tail) + fragment}
 
 	// The standard library has to read the same thing as we did.
 	u, err := url.Parse(a.s)
 	if err != nil || len(a.s) > maxLength || u.Scheme != scheme || u.Host != authority ||
-		u.User != nil || u.Opaque != "" || u.Fragment != "" || !wellEscaped(u.RawQuery) {
+		u.User != nil || u.Opaque != "" || u.Fragment != strings.TrimPrefix(fragment, "#") || !wellEscaped(u.RawQuery) {
 		return address{}, refused("it is malformed")
 	}
 	return a, nil
+}
+
+// ownFragment splits off the fragment of a page of this machine, which is how
+// a link into the browser UI says its secret to the page and to nobody else.
+func ownFragment(raw string) (rest, fragment string) {
+	rest, after, ok := strings.Cut(raw, "#")
+	if !ok || !strings.HasPrefix(rest, "http://127.0.0.1:") || after == "" || len(after) > 128 ||
+		strings.Trim(after, "=-_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") != "" {
+		return raw, ""
+	}
+	return rest, "#" + after
 }
 
 // hostOf returns the host of an authority without a user: a name or an IPv4

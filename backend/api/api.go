@@ -21,6 +21,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -43,6 +44,10 @@ type Options struct {
 	// Show brings the window up; nil where there is none. Its error has a code.
 	Show func(view string) error
 	Quit func()
+	// Locked hears that the store has been locked.
+	Locked func()
+	// BrowserUI makes a link into the browser UI, and says until when it is good.
+	BrowserUI func() (address string, expires time.Time, err error)
 	// Diagnose looks at everything that has to be in order.
 	Diagnose func(ctx context.Context) []wire.Check
 	// Activity is where it is recorded who reads tokens; may be nil.

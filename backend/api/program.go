@@ -46,6 +46,11 @@ func (s *Server) open(_ context.Context, in *with[*wire.Open]) (wire.Done, error
 	return wire.Done{OK: true}, nil
 }
 
+func (s *Server) openBrowserUI(context.Context, *nothing) (wire.BrowserUI, error) {
+	address, expires, err := s.opts.BrowserUI()
+	return wire.BrowserUI{URL: address, ExpiresAt: expires.UTC()}, err
+}
+
 func (s *Server) quit(context.Context, *nothing) (wire.Done, error) {
 	s.opts.Quit()
 	return wire.Done{OK: true}, nil

@@ -65,6 +65,7 @@ func routes() []route {
 		{"POST", "/v1/internal/oauth/connect/{state}/restart", person, "restartConnect", "End an authorization and start it anew", typed((*Server).restartConnect)},
 		{"POST", "/v1/internal/open", localOnly, "open", "Show the window", typed((*Server).open)},
 		{"POST", "/v1/internal/quit", localOrWindow, "quit", "End Keyturn", typed((*Server).quit)},
+		{"POST", "/v1/internal/ui", localOnly, "openBrowserUI", "Make a link into the browser UI, good once and for a minute", typed((*Server).openBrowserUI)},
 		{"GET", "/v1/mcp-servers", user, "listMCPServers", "List public MCP servers; each is connected by its address", typed((*Server).listMCPServers)},
 		{"GET", "/v1/openapi.json", user, "openapi", "Read this document", raw((*Server).serveDocument, describeDocument)},
 		{"POST", "/v1/ping", user, "pingByAccount", "Ask a provider whether the token of an account works", typed((*Server).pingByAccount)},

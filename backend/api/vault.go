@@ -9,7 +9,11 @@ import (
 )
 
 func (s *Server) lockStore(ctx context.Context, _ *nothing) (wire.Done, error) {
-	return wire.Done{OK: true}, s.o.Lock(ctx)
+	if err := s.o.Lock(ctx); err != nil {
+		return wire.Done{}, err
+	}
+	s.opts.Locked()
+	return wire.Done{OK: true}, nil
 }
 
 func (s *Server) unlockStore(ctx context.Context, in *with[wire.Unlock]) (wire.Done, error) {

@@ -122,6 +122,13 @@ func (c *Client) Provider(ctx context.Context, id string) (wire.Provider, error)
 	return out, err
 }
 
+// BrowserUI asks for a link into the browser UI.
+func (c *Client) BrowserUI(ctx context.Context) (wire.BrowserUI, error) {
+	var out wire.BrowserUI
+	err := c.post(ctx, "/v1/internal/ui", nil, &out)
+	return out, err
+}
+
 // PreviewProvider reads a provider file and says what it would do.
 func (c *Client) PreviewProvider(ctx context.Context, in wire.ProviderDocument) (wire.ProviderPreview, error) {
 	var out wire.ProviderPreview

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"regexp"
 	"strings"
@@ -211,6 +212,13 @@ func (c *call) isFromOurUser() refusal {
 		c.loopback.counts.unknownUser.Add(1)
 	}
 	return none
+}
+
+// IsForeign reports whether a connection over loopback is certainly another
+// user's, or one that cannot be asked any more.
+func IsForeign(c net.Conn) bool {
+	p := peerOf(c)
+	return p == peerForeign || p == peerGone
 }
 
 // door answers the requests of one listener.

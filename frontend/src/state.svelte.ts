@@ -5,6 +5,8 @@
 import * as api from './api/client'
 import { Fault } from './api/client'
 import { onChange } from './host'
+import { session } from './session.svelte'
+import { authPage } from './webpage'
 
 class Snapshot {
   /** Undefined until the first answer. */
@@ -82,11 +84,18 @@ class Snapshot {
     return this.#remember(await api.start(request))
   }
 
+  /** In a browser of the user's the next tab is opened from here: Keyturn may run elsewhere. */
+  #open(started: api.Started): void {
+    const page = authPage(started.auth_url)
+    if (session.here && page && !started.joined && started.transport !== 'device') window.open(page, '_blank', 'noopener')
+  }
+
   async restart(state: string): Promise<api.Started> {
     return this.#remember(await api.restart(state))
   }
 
   async #remember(started: api.Started): Promise<api.Started> {
+    this.#open(started)
     if (started.state) this.started = { ...this.started, [started.state]: { ...this.started[started.state], ...started } }
     await this.read()
     return started

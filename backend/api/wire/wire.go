@@ -358,6 +358,12 @@ type Deleted struct {
 	ID string `json:"id"`
 }
 
+// BrowserUI is a way into the browser UI.
+type BrowserUI struct {
+	URL       string    `json:"url" doc:"Open this in a browser of the user's: it is good once"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
 // Health is what anyone on the socket may ask.
 type Health struct {
 	OK      bool   `json:"ok"`

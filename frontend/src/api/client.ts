@@ -2,6 +2,7 @@
 // local API; it returns what the route answers, or throws a Fault.
 
 import createClient from 'openapi-fetch'
+import { session } from '../session.svelte'
 import type { components, paths } from './schema'
 
 type Schemas = components['schemas']
@@ -32,6 +33,23 @@ export class Fault extends Error {
 
 // Same origin: the window's own process answers, and no port is involved.
 const api = createClient<paths>({ baseUrl: '/api' })
+api.use({
+  onRequest: ({ request }) => session.sign(request),
+  onResponse: ({ response }) => {
+    if (response.status === 401) session.end()
+  },
+})
+
+/** Exchanges the secret of a link for a session; what went wrong has ended it. */
+export async function enter(link: string): Promise<void> {
+  try {
+    const answer = await fetch('/api/session', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ link }) })
+    if (!answer.ok) return session.end()
+    session.begin(String(((await answer.json()) as { session: unknown }).session))
+  } catch {
+    session.end()
+  }
+}
 
 type Answer<T> = { data?: T; error?: unknown; response: Response }
 

@@ -11,6 +11,10 @@ type Happened = (whose: string, who: string, count: number) => string
 const times = (n: number) => (n === 1 ? '' : ` ${n} times`)
 
 export const en = {
+  ended: {
+    title: 'This page has ended',
+    says: 'A page like this is good while it is used, for 12 hours at most, and a link to it once. Ask Keyturn for a new one:',
+  },
   nav: { label: 'Views', connections: 'Connections', connect: 'Connect', activity: 'Activity' },
   loading: 'Reading your connections…',
   loadingProviders: 'Reading the catalogue…',
@@ -204,6 +208,7 @@ export const en = {
 
   attempt: {
     title: (name: string) => `Connecting ${name}`,
+    openPage: (name: string) => `Open the page of ${name}`,
     titleComplete: (name: string) => `${name} is connected`,
     titleError: (name: string) => `${name} was not connected`,
     state: { pending: 'In progress', complete: 'Connected', error: 'Not connected' },
