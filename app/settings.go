@@ -10,7 +10,8 @@ import (
 // settings are what the user can change, and the file they are in. A file that
 // cannot be read means the usual settings, and is not written over.
 type settings struct {
-	path string
+	path      string
+	autostart *autostart // nil where there is nothing to arrange
 
 	mu  sync.Mutex
 	now config.Settings
@@ -18,7 +19,7 @@ type settings struct {
 }
 
 func openSettings(path string) *settings {
-	s := &settings{path: path}
+	s := &settings{path: path, autostart: newAutostart()}
 	s.now, s.err = config.Load(path)
 	if s.err != nil {
 		s.now = config.Default()
@@ -37,7 +38,7 @@ func (s *settings) get() wire.Settings {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now
-	return wire.Settings{CallbackPort: now.CallbackPort, Notifications: now.Notifications, Activity: &now.Activity, Gateway: &now.Gateway, HTTPSLoopback: &now.HTTPSLoopback}
+	return wire.Settings{CallbackPort: now.CallbackPort, Notifications: now.Notifications, Activity: &now.Activity, Gateway: &now.Gateway, HTTPSLoopback: &now.HTTPSLoopback, Autostart: s.autostart.on()}
 }
 
 // all returns the settings as the file has them.
@@ -73,6 +74,11 @@ func (s *settings) save(in wire.Settings) error {
 	}
 	if err := config.Save(s.path, next); err != nil {
 		return err
+	}
+	if is := s.autostart.on(); in.Autostart != nil && (is == nil || *is != *in.Autostart) {
+		if err := s.autostart.set(*in.Autostart); err != nil {
+			return err
+		}
 	}
 	s.now = next
 	return nil

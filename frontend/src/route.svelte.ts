@@ -4,6 +4,7 @@
 export type Route =
   | { view: 'connections' }
   | { view: 'activity'; connection: string }
+  | { view: 'settings' }
   | { view: 'connect' }
   | { view: 'provider'; id: string }
   | { view: 'attempt'; state: string }
@@ -18,6 +19,8 @@ export function parse(address: string): Route {
       const id = named.get('provider')
       return id ? { view: 'provider', id } : { view: 'connect' }
     }
+    case 'settings':
+      return { view: 'settings' }
     case 'attempt': {
       const state = named.get('state')
       return state ? { view: 'attempt', state } : { view: 'connections' }

@@ -72,6 +72,26 @@ export const scenes = {
   'activity-of-one': { world: () => new World('busy'), view: 'activity?connection=con_gone', then: (page) => see(page, 'Hemisphere was disconnected') },
   'activity-none': { world: () => new World('empty'), view: 'activity', then: (page) => see(page, 'Nothing has happened yet') },
   'activity-off': { world: () => new World('busy', { recording: false }), view: 'activity', then: (page) => see(page, 'Activity is not recorded') },
+  settings: { world: () => new World('ordinary'), view: 'settings', then: (page) => see(page, 'Look again') },
+  'settings-locked': {
+    world: () => new World('ordinary'),
+    view: 'settings',
+    then: async (page) => {
+      await see(page, 'Look again')
+      await press(page, 'Lock')
+      await see(page, 'nobody is handed a token')
+    },
+  },
+  'settings-refused': {
+    world: () => new World('ordinary'),
+    view: 'settings',
+    then: async (page) => {
+      await see(page, 'Look again')
+      await page.getByLabel('Callback port').fill('27420')
+      await press(page, 'Save')
+      await see(page, 'is the demo provider’s')
+    },
+  },
   catalogue: { world: () => new World('ordinary'), view: 'connect', then: (page) => see(page, 'GitLab') },
   'catalogue-search': {
     world: () => new World('ordinary'),

@@ -231,6 +231,8 @@ export class World {
   pace = 0
   #count = 0
 
+  settings = { callback_port: 27419, notifications: true, activity: true, gateway: '', https_loopback: false, autostart: false }
+
   /** @param {string} name @param {Partial<World>} [more] */
   constructor(name, more = {}) {
     const make = worlds[name]
@@ -363,6 +365,26 @@ export class World {
       case 'GET providers':
         if (id) return this.provider(id)
         return { providers: CATALOGUE().map(({ id }) => this.provider(id)).map(({ id, name, category, custom, ready, needs_secret, console_url, redirect_uri }) => ({ id, name, category, custom, ready, needs_secret, console_url, redirect_uri })) }
+      case 'GET settings':
+        return this.settings
+      case 'POST settings':
+        if (body.callback_port === 27420) throw new Refusal(400, 'bad_request', 'Port 27420 is the demo provider’s.')
+        return Object.assign(this.settings, body)
+      case 'GET diagnosis':
+        return {
+          checks: [
+            { name: 'settings', status: 'ok', says: 'The settings are in /home/ada/.config/keyturn/config.toml.' },
+            { name: 'tray', status: 'missing', says: 'There is no tray here. The window and the command line do the same.' },
+            { name: 'port', status: 'failed', says: 'Port 27419 is in use by another program. Choose another callback port.' },
+          ],
+        }
+      case 'POST store':
+        this.store = id === 'lock' ? { code: 'store_locked', says: 'You locked Keyturn.' } : undefined
+        return { ok: true }
+      case 'POST gateway':
+        if (id === 'remove') this.settings.gateway = ''
+        else this.settings.gateway = body.url
+        return { url: this.settings.gateway }
       case 'GET mcp-servers':
         return { servers: [{ name: 'Notes', url: 'https://mcp.notes.example/mcp' }, { name: 'Postbox', url: 'https://mcp.postbox.example/mcp', needs_app: true }] }
       case 'POST providers': {

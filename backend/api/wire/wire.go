@@ -392,6 +392,7 @@ type Settings struct {
 	Activity      *bool   `json:"activity,omitempty" doc:"Record what happens to grants and which programs read tokens; absent in a change: as it is"`
 	Gateway       *string `json:"gateway,omitempty" maxLength:"300" doc:"Address of the gateway, empty when there is none; absent in a change: as it is. POST /v1/gateway tests it first"`
 	HTTPSLoopback *bool   `json:"https_loopback,omitempty" doc:"Take callbacks of providers that insist on https on this computer; absent in a change: as it is"`
+	Autostart     *bool   `json:"autostart,omitempty" doc:"Start when the user logs in; absent where this build cannot arrange it, and in a change: as it is"`
 }
 
 // Open shows the window.

@@ -18,6 +18,8 @@ export type Provider = Schemas['Provider']
 export type ProviderSummary = Schemas['ProviderSummary']
 export type ProviderRegister = Schemas['ProviderRegister']
 export type McpServer = Schemas['MCPServer']
+export type Settings = Schemas['Settings']
+export type Check = Schemas['Check']
 export type Start = Schemas['ConnectStart']
 export type Started = Schemas['ConnectStarted']
 
@@ -85,6 +87,16 @@ export const ping = (id: string) => answer(api.POST('/v1/connections/{id}/ping',
 
 export const disconnect = (id: string) =>
   answer(api.POST('/v1/connections/{id}/disconnect', { params: { path: { id } } }))
+
+export const settings = () => answer(api.GET('/v1/settings'))
+export const saveSettings = (body: Settings) => answer(api.POST('/v1/settings', { body }))
+export const diagnosis = () => answer(api.GET('/v1/diagnosis'))
+export const lock = () => answer(api.POST('/v1/store/lock'))
+export const unlock = () => answer(api.POST('/v1/store/unlock', { body: {} }))
+
+/** Tests a gateway, and uses it from now on. */
+export const addGateway = (url: string) => answer(api.POST('/v1/gateway', { body: { url } }))
+export const removeGateway = () => answer(api.POST('/v1/gateway/remove'))
 
 export const mcpServers = async () => (await answer(api.GET('/v1/mcp-servers'))).servers
 

@@ -1386,6 +1386,8 @@ export interface components {
         Settings: {
             /** @description Record what happens to grants and which programs read tokens; absent in a change: as it is */
             activity?: boolean;
+            /** @description Start when the user logs in; absent where this build cannot arrange it, and in a change: as it is */
+            autostart?: boolean;
             /** Format: int64 */
             callback_port: number;
             /** @description Address of the gateway, empty when there is none; absent in a change: as it is. POST /v1/gateway tests it first */
