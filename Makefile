@@ -10,7 +10,7 @@ TOOL     := go tool -modfile=build/tools/go.mod
 GOFILES   = $(shell git ls-files -co --exclude-standard '*.go')
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build headless frontend test check bench e2e soak mutate lint secrets generated go-test ui-test desktop-test clean
+.PHONY: help run demo build headless frontend test check bench e2e package soak mutate lint secrets generated go-test ui-test desktop-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,6 +87,9 @@ e2e: desktop-test ## the desktop and browser tests alone, with screenshots in bu
 bench: build ## speed and memory, each beside its yardstick
 	@build/setup.sh bench
 	KEYTURN_BIN=$(abspath $(BIN)) go test -count=1 -timeout 30m -tags bench -run TestBudgets -v ./app/bench
+
+package: build ## what people install, into build/dist: .deb, tarball, zip files for Windows
+	@build/package.sh
 
 soak: headless ## the long forms, hours in all; PART=kills picks one, build/soak.sh lists them
 	@build/setup.sh test

@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -93,14 +94,22 @@ func serve(t *testing.T, cmd *exec.Cmd, url string) {
 	})
 }
 
+// nextPort is where freePort looks: below the range from which systems give out
+// ports by themselves, so that nobody else is given it in between.
+var nextPort atomic.Int32
+
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	nextPort.CompareAndSwap(0, 20000)
+	for range 5000 {
+		port := int(nextPort.Add(1))
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no free port")
+	return 0
 }
 
 // TestServersThatAreNotOurs takes three authorization servers of other people
