@@ -36,6 +36,19 @@ func (a *App) do(ctx context.Context, action Action) {
 		if err := a.core.Cancel(action.Arg); err != nil {
 			a.log.Info("cancel from the menu", "err", err)
 		}
+	case Pause:
+		a.core.Pause(action.Arg != "")
+	case Lock:
+		if err := a.core.Lock(ctx); err != nil {
+			a.log.Warn("lock from the menu", "err", err)
+			return
+		}
+		a.ui.End()
+	case Unlock:
+		if err := a.core.Unlock(ctx, nil); err != nil { // a passphrase is asked for in the window
+			a.log.Info("unlock from the menu", "err", err)
+			a.show("settings")
+		}
 	case Quit:
 		a.quit()
 	}

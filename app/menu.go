@@ -29,6 +29,9 @@ const (
 	OpenPage   Verb = "open"       // the handle of an attempt
 	CopyLink   Verb = "copy"       // the handle of an attempt
 	Cancel     Verb = "cancel"     // the handle of an attempt
+	Pause      Verb = "pause"      // "" to resume
+	Lock       Verb = "lock"       // none
+	Unlock     Verb = "unlock"     // none
 	Quit       Verb = "quit"       // none
 )
 
@@ -86,6 +89,8 @@ const (
 	MoreConnections
 	ConnectMenu
 	OpenLine
+	PauseLine
+	LockLine
 	QuitLine
 )
 
@@ -107,6 +112,8 @@ var rooms = map[Kind]room{
 	MoreConnections: {1, 0},
 	ConnectMenu:     {1, maxChoices + 1},
 	OpenLine:        {1, 0},
+	PauseLine:       {1, 0},
+	LockLine:        {1, 0},
 	QuitLine:        {1, 0},
 }
 
@@ -164,8 +171,27 @@ func menu(s orchestrator.Snapshot, offered []Choice, loaded, window bool) Menu {
 	if window {
 		items = append(items, Item{Kind: OpenLine, Label: "Open Keyturn", Action: Action{Show, ViewConnections}})
 	}
+	items = append(items, guardLines(s, loaded)...)
 	items = append(items, Item{Kind: QuitLine, Label: "Quit", Action: Action{Verb: Quit}})
 	return Menu{Mood: mood, Title: "Keyturn: " + words, Items: items}
+}
+
+// guardLines are what keeps programs from tokens: for a moment, or with the key
+// gone from memory.
+func guardLines(s orchestrator.Snapshot, loaded bool) []Item {
+	switch {
+	case !loaded:
+		return nil
+	case s.Store != nil && fault.CodeOf(s.Store) == fault.StoreLocked:
+		return []Item{{Kind: LockLine, Label: "Unlock", Action: Action{Verb: Unlock}}}
+	case s.Store != nil:
+		return nil
+	}
+	pause := Item{Kind: PauseLine, Label: "Pause hand-outs", Action: Action{Pause, "on"}}
+	if s.Paused {
+		pause = Item{Kind: PauseLine, Label: "Resume hand-outs", Action: Action{Verb: Pause}}
+	}
+	return []Item{pause, {Kind: LockLine, Label: "Lock", Action: Action{Verb: Lock}}}
 }
 
 // mood judges the whole. What the user is doing right now comes before what
@@ -197,6 +223,8 @@ func mood(s orchestrator.Snapshot, loaded bool) (Mood, string) {
 		return Attention, "locked, the key that seals your tokens is not available"
 	case s.Store != nil:
 		return Attention, text.Clean("not able to read its store. "+fault.MessageOf(s.Store), 80)
+	case s.Paused:
+		return Attention, "hand-outs are paused"
 	case len(broken) == 1:
 		return Attention, whose(broken[0]) + " needs to be reconnected"
 	case len(broken) > 1:

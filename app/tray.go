@@ -55,7 +55,7 @@ type slot struct {
 const aim = 400 * time.Millisecond
 
 // separated has the parts that end with a line across the menu.
-var separated = map[Kind]bool{MoreConnections: true, OpenLine: true}
+var separated = map[Kind]bool{MoreConnections: true, OpenLine: true, LockLine: true}
 
 func newTray(act func(Action), log *slog.Logger) *tray {
 	return &tray{

@@ -209,6 +209,10 @@ func (a *fakeApp) routeLocked(w http.ResponseWriter, method string, path []strin
 		p := wire.ProviderSummary{ID: in.ProviderKey, Name: in.DisplayName, Custom: true, RedirectURI: "http://127.0.0.1:27419/oauth/callback/" + in.ProviderKey}
 		a.custom = append(a.custom, p)
 		reply(w, wire.Provider{ProviderSummary: p})
+	case route == "POST hand-outs":
+		var in wire.HandOuts
+		json.Unmarshal(body, &in)
+		reply(w, in)
 	case path[0] == "internal" && id == "ui":
 		reply(w, wire.BrowserUI{URL: "http://127.0.0.1:40123/#enter=once", ExpiresAt: anExpiry})
 	case route == "POST provider-files" && id == "preview":

@@ -52,6 +52,8 @@ func commands() []entry {
 		{"open", program, (*command).open},
 		{"ui", program, (*command).ui},
 		{"quit", program, (*command).quit},
+		{"pause", program, (*command).pause},
+		{"resume", program, (*command).resume},
 		{"lock", program, (*command).lock},
 		{"unlock", program, (*command).unlock},
 		{"protector", program, (*command).protector},

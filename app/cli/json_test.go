@@ -42,6 +42,8 @@ var rightUsage = map[string][]string{
 	"open":                {},
 	"ui":                  {},
 	"quit":                {},
+	"pause":               {},
+	"resume":              {},
 	"lock":                {},
 	"unlock":              {},
 	"protector":           {},

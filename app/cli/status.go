@@ -103,7 +103,8 @@ func statusValue(all wire.Connections, shown []wire.Connection, only string) any
 		Connections []connectionLine `json:"connections"`
 		Revoking    []connectionLine `json:"revoking,omitempty"`
 		Damaged     []wire.Damaged   `json:"damaged,omitempty"`
-	}{done, all.Protector, all.Store, all.StoreError, []connectionLine{}, nil, all.Damaged}
+		Paused      bool             `json:"paused,omitempty"`
+	}{done, all.Protector, all.Store, all.StoreError, []connectionLine{}, nil, all.Damaged, all.Paused}
 	for _, c := range shown {
 		value.Connections = append(value.Connections, lineOf(c))
 	}
@@ -128,6 +129,9 @@ func sayStatus(w io.Writer, all wire.Connections, shown []wire.Connection, only 
 	}
 	for _, d := range all.Damaged {
 		fmt.Fprintf(w, "Damaged and kept aside: %s\n", text.Clean(strings.Join([]string{d.Kind, d.Provider, d.Account, d.ID}, " "), 120))
+	}
+	if all.Paused {
+		fmt.Fprintln(w, "Hand-outs are paused: programs get no tokens. To let them go on: keyturn resume")
 	}
 	if len(shown) == 0 {
 		name := only

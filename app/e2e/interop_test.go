@@ -234,6 +234,10 @@ func clientKey(t *testing.T) (private, public string) {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), string(jwk)
 }
 
+// aimed is longer than the tray takes a click for one that was meant for the
+// line that stood there before.
+const aimed = 600 * time.Millisecond
+
 // TestARealBrowserSeesTheDemo is the journey of the tray with chromium as the
 // browser: the consent page is clicked, the last page is looked at.
 func TestARealBrowserSeesTheDemo(t *testing.T) {
@@ -259,4 +263,24 @@ func TestARealBrowserSeesTheDemo(t *testing.T) {
 	if got := k.JSON(0, "status")["connections"].([]any); len(got) != 1 {
 		t.Errorf("saying no again cost the connection: %v", got)
 	}
+
+	// The user's own switch, in the tray: programs get nothing until it goes back.
+	tr.Click("Pause hand-outs")
+	tr.Wait("Resume hand-outs")
+	time.Sleep(aimed)
+	if got := k.JSON(1, "token", "demo"); got["code"] != "paused" {
+		t.Errorf("%v", got)
+	}
+	tr.Click("Resume hand-outs")
+	tr.Wait("Pause hand-outs")
+	k.JSON(0, "token", "demo")
+	tr.Click("Lock")
+	tr.Wait("Unlock")
+	time.Sleep(aimed)
+	if got := k.JSON(1, "token", "demo"); got["code"] != "store_locked" {
+		t.Errorf("%v", got)
+	}
+	tr.Click("Unlock")
+	tr.Wait("Lock")
+	k.JSON(0, "token", "demo")
 }

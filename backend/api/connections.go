@@ -11,7 +11,7 @@ import (
 
 func (s *Server) listConnections(context.Context, *nothing) (wire.Connections, error) {
 	now := s.o.Snapshot()
-	out := wire.Connections{Protector: now.Protector, Connections: []wire.Connection{}}
+	out := wire.Connections{Protector: now.Protector, Connections: []wire.Connection{}, Paused: now.Paused}
 	if now.Store != nil {
 		out.Store, out.StoreError = string(fault.CodeOf(now.Store)), fault.MessageOf(now.Store)
 	}

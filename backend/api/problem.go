@@ -78,6 +78,7 @@ var statusOf = map[fault.Code]int{
 	// This machine's part.
 	fault.Unreachable:  http.StatusServiceUnavailable,
 	fault.StoreDamaged: http.StatusServiceUnavailable,
+	fault.Paused:       http.StatusServiceUnavailable,
 	fault.StoreLocked:  http.StatusServiceUnavailable,
 	fault.DiskFull:     http.StatusInsufficientStorage,
 }

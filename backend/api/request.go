@@ -56,7 +56,9 @@ func (s *Server) call(ctx context.Context, c request.Call) (a *request.Answer, l
 		s.requests.Add(-1)
 		return nil, nil, fault.New(fault.RateLimited, "%d requests are being made already. Try again when one is done.", maxRequests)
 	}
-	a, err = s.opts.Requests.Do(ctx, c)
+	if err = s.o.HandsOut(); err == nil {
+		a, err = s.opts.Requests.Do(ctx, c)
+	}
 	if err != nil {
 		s.record(ctx, activity.Request, c.Grant, "", err)
 		s.requests.Add(-1)

@@ -54,6 +54,7 @@ func routes() []route {
 		{"POST", "/v1/gateway", user, "addGateway", "Test a gateway, and use it from now on", typed((*Server).addGateway)},
 		{"POST", "/v1/gateway/check", user, "checkGateway", "Send a test callback through the gateway", typed((*Server).checkGateway)},
 		{"POST", "/v1/gateway/remove", user, "removeGateway", "Use no gateway from now on", typed((*Server).removeGateway)},
+		{"POST", "/v1/hand-outs", user, "setHandOuts", "Hold back tokens from every program, or let them go on", typed((*Server).setHandOuts)},
 		{"GET", "/v1/health", user, "health", "Ask whether Keyturn runs, and which", typed((*Server).health)},
 		{"POST", "/v1/import", localOnly, "importAll", "Take what exportAll wrote", typed((*Server).importAll)},
 		{"POST", "/v1/internal/oauth/callback", gatewayOnly, "forwardedCallback", "Bring an authorization response; the answer is what became of it", typed((*Server).forwardedCallback)},

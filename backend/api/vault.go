@@ -16,6 +16,11 @@ func (s *Server) lockStore(ctx context.Context, _ *nothing) (wire.Done, error) {
 	return wire.Done{OK: true}, nil
 }
 
+func (s *Server) setHandOuts(_ context.Context, in *with[wire.HandOuts]) (wire.HandOuts, error) {
+	s.o.Pause(in.Body.Paused)
+	return in.Body, nil
+}
+
 func (s *Server) unlockStore(ctx context.Context, in *with[wire.Unlock]) (wire.Done, error) {
 	var words []byte
 	if in.Body.Passphrase != "" {

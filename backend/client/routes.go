@@ -122,6 +122,11 @@ func (c *Client) Provider(ctx context.Context, id string) (wire.Provider, error)
 	return out, err
 }
 
+// HandOuts holds back tokens from every program, or lets them go on.
+func (c *Client) HandOuts(ctx context.Context, paused bool) error {
+	return c.post(ctx, "/v1/hand-outs", wire.HandOuts{Paused: paused}, &wire.HandOuts{})
+}
+
 // BrowserUI asks for a link into the browser UI.
 func (c *Client) BrowserUI(ctx context.Context) (wire.BrowserUI, error) {
 	var out wire.BrowserUI

@@ -40,6 +40,7 @@ const (
 	RateLimited            Code = "rate_limited"
 	PortInUse              Code = "port_in_use"
 	NoBrowser              Code = "no_browser"
+	Paused                 Code = "paused"
 	StoreLocked            Code = "store_locked"
 	StoreDamaged           Code = "store_damaged"
 	DiskFull               Code = "disk_full"

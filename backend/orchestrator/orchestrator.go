@@ -115,6 +115,7 @@ type Orchestrator struct {
 	cooled      map[string]cooled        // by what was asked for
 	bells       map[chan struct{}]struct{}
 	storeErr    error // why the store is not open; nil once it was loaded
+	paused      bool  // hand-outs are held back
 	locked      bool  // by the user
 	damaged     []Damaged
 }

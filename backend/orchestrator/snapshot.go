@@ -40,6 +40,7 @@ func (o *Orchestrator) Snapshot() Snapshot {
 		Attempts:    make([]Attempt, 0, len(o.attempts)),
 		Store:       o.storeErr,
 		Damaged:     slices.Clone(o.damaged),
+		Paused:      o.paused,
 	}
 	// Cached tokens are read under mu: what takes time is done with copies.
 	connections := copies(o.connections)

@@ -228,6 +228,7 @@ type Snapshot struct {
 	// Store is nil when the store is open, else why not (StoreLocked, StoreDamaged).
 	Store   error
 	Damaged []Damaged
+	Paused  bool // programs get no tokens for now
 }
 
 // ConnectRequest asks for a connection.

@@ -82,6 +82,15 @@ export const scenes = {
       await see(page, 'nobody is handed a token')
     },
   },
+  'settings-paused': {
+    world: () => new World('ordinary'),
+    view: 'settings',
+    then: async (page) => {
+      await see(page, 'Look again')
+      await press(page, 'Pause hand-outs')
+      await see(page, 'programs get no tokens')
+    },
+  },
   'settings-refused': {
     world: () => new World('ordinary'),
     view: 'settings',

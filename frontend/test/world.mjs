@@ -231,6 +231,7 @@ export class World {
   pace = 0
   #count = 0
 
+  paused = false
   settings = { callback_port: 27419, notifications: true, activity: true, gateway: '', https_loopback: false, autostart: false }
 
   /** @param {string} name @param {Partial<World>} [more] */
@@ -336,6 +337,7 @@ export class World {
       case 'GET connections':
         return {
           protector: 'keyring',
+          ...(this.paused ? { paused: true } : {}),
           ...(this.store ? { store: this.store.code, store_error: this.store.says } : {}),
           connections: this.store ? [] : this.connections.toSorted((a, b) => a.provider_name.localeCompare(b.provider_name)),
           ...(this.revoking.length > 0 ? { revoking: this.revoking } : {}),
@@ -381,6 +383,9 @@ export class World {
       case 'POST store':
         this.store = id === 'lock' ? { code: 'store_locked', says: 'You locked Keyturn.' } : undefined
         return { ok: true }
+      case 'POST hand-outs':
+        this.paused = body.paused
+        return body
       case 'POST gateway':
         if (id === 'remove') this.settings.gateway = ''
         else this.settings.gateway = body.url

@@ -126,6 +126,12 @@ type Connections struct {
 	Connections []Connection `json:"connections" nullable:"false"`
 	Revoking    []Connection `json:"revoking,omitempty" doc:"Disconnected, and waiting for the provider to confirm"`
 	Damaged     []Damaged    `json:"damaged,omitempty"`
+	Paused      bool         `json:"paused,omitempty" doc:"The user holds hand-outs back: programs get no tokens for now"`
+}
+
+// HandOuts says whether programs get tokens.
+type HandOuts struct {
+	Paused bool `json:"paused"`
 }
 
 // Damaged is a stored row that failed its integrity check; it is kept.

@@ -91,8 +91,10 @@ export const disconnect = (id: string) =>
 export const settings = () => answer(api.GET('/v1/settings'))
 export const saveSettings = (body: Settings) => answer(api.POST('/v1/settings', { body }))
 export const diagnosis = () => answer(api.GET('/v1/diagnosis'))
+/** Holds back tokens from every program, or lets them go on. */
+export const handOuts = (paused: boolean) => answer(api.POST('/v1/hand-outs', { body: { paused } }))
 export const lock = () => answer(api.POST('/v1/store/lock'))
-export const unlock = () => answer(api.POST('/v1/store/unlock', { body: {} }))
+export const unlock = (passphrase: string) => answer(api.POST('/v1/store/unlock', { body: passphrase ? { passphrase } : {} }))
 
 /** Tests a gateway, and uses it from now on. */
 export const addGateway = (url: string) => answer(api.POST('/v1/gateway', { body: { url } }))

@@ -277,6 +277,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/hand-outs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Hold back tokens from every program, or let them go on */
+        post: operations["setHandOuts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/health": {
         parameters: {
             query?: never;
@@ -943,6 +960,8 @@ export interface components {
         Connections: {
             connections: components["schemas"]["Connection"][];
             damaged?: components["schemas"]["Damaged"][];
+            /** @description The user holds hand-outs back: programs get no tokens for now */
+            paused?: boolean;
             /** @enum {string} */
             protector: "keyring" | "passphrase" | "key_file";
             /** @description Disconnected, and waiting for the provider to confirm */
@@ -1086,6 +1105,9 @@ export interface components {
             enrolment?: string;
             /** @description https://host, maybe with a port; or enrolment */
             url?: string;
+        };
+        HandOuts: {
+            paused: boolean;
         };
         Health: {
             /** @description The computer that Keyturn runs on: a socket can be forwarded */
@@ -2001,6 +2023,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    setHandOuts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HandOuts"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HandOuts"];
                 };
             };
             /** @description Error */
