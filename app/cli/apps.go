@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,7 +67,7 @@ func (k *command) findApps(ctx context.Context, provider, clientID string) ([]wi
 	all, err := app.Apps(ctx)
 	found := []wire.App{}
 	for _, a := range all {
-		if (provider == "" || a.Provider == provider) && (clientID == "" || a.ClientID == clientID) {
+		if (provider == "" || a.Provider == provider || slices.Contains(a.Serves, provider)) && (clientID == "" || a.ClientID == clientID) {
 			found = append(found, a)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 func (s *Server) listApps(context.Context, *nothing) (wire.Apps, error) {
 	out := wire.Apps{Apps: []wire.App{}}
 	for _, a := range s.o.Apps() {
-		out.Apps = append(out.Apps, wireApp(a))
+		out.Apps = append(out.Apps, s.wireApp(a))
 	}
 	return out, nil
 }
@@ -24,7 +24,7 @@ func (s *Server) upsertApp(ctx context.Context, in *with[wire.AppUpsert]) (wire.
 	if err != nil {
 		return wire.App{}, err
 	}
-	return wireApp(a), nil
+	return s.wireApp(a), nil
 }
 
 func (s *Server) deleteApp(ctx context.Context, in *named) (wire.Deleted, error) {
@@ -34,8 +34,15 @@ func (s *Server) deleteApp(ctx context.Context, in *named) (wire.Deleted, error)
 	return wire.Deleted{ID: in.ID}, nil
 }
 
-func wireApp(a orchestrator.App) wire.App {
+func (s *Server) wireApp(a orchestrator.App) wire.App {
+	var serves []string
+	for _, p := range s.o.ProviderList() {
+		if p.AppsAt == a.Provider && p.ID != a.Provider {
+			serves = append(serves, p.ID)
+		}
+	}
 	return wire.App{
+		Serves:          serves,
 		ID:              a.ID,
 		Provider:        a.Provider,
 		ClientID:        a.Client.ID,

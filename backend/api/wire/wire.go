@@ -201,6 +201,7 @@ type Disconnected struct {
 type App struct {
 	ID              string    `json:"id"`
 	Provider        string    `json:"provider"`
+	Serves          []string  `json:"serves,omitempty" doc:"Presets of the provider that it serves too"`
 	ClientID        string    `json:"client_id"`
 	HasClientSecret bool      `json:"has_client_secret"`
 	CreatedAt       time.Time `json:"created_at"`

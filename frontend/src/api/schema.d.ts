@@ -775,6 +775,8 @@ export interface components {
             has_client_secret: boolean;
             id: string;
             provider: string;
+            /** @description Presets of the provider that it serves too */
+            serves?: string[];
             /** Format: date-time */
             updated_at: string;
         };
