@@ -54,6 +54,7 @@ test('the keyboard leads there and chooses whose activity is shown', async () =>
   await page.keyboard.press('Enter')
   await page.getByRole('heading', { level: 1, name: 'Activity' }).waitFor()
   expect(await page.locator('nav [aria-current=page]').textContent()).toBe('Activity')
+  await page.keyboard.press('Tab') // past the settings
   await page.keyboard.press('Tab')
   expect(await page.evaluate(() => document.activeElement?.id)).toBe('activity-of')
   await page.keyboard.type('Ada in')
