@@ -5,6 +5,7 @@ export type Route =
   | { view: 'connections' }
   | { view: 'activity'; connection: string }
   | { view: 'settings' }
+  | { view: 'own' }
   | { view: 'connect' }
   | { view: 'provider'; id: string }
   | { view: 'attempt'; state: string }
@@ -19,6 +20,8 @@ export function parse(address: string): Route {
       const id = named.get('provider')
       return id ? { view: 'provider', id } : { view: 'connect' }
     }
+    case 'own':
+      return { view: 'own' }
     case 'settings':
       return { view: 'settings' }
     case 'attempt': {

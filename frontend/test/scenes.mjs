@@ -101,6 +101,27 @@ export const scenes = {
       await see(page, 'is the demo provider’s')
     },
   },
+  own: { world: () => new World('ordinary'), view: 'own', then: (page) => see(page, 'Everything else is read') },
+  'own-file': {
+    world: () => new World('ordinary'),
+    view: 'own',
+    then: async (page) => {
+      await page.getByLabel('From a file').check()
+      await page.getByLabel('The file').fill('https://example.org/forge.yaml')
+      await press(page, 'Look at it')
+      await see(page, 'evil.example')
+    },
+  },
+  'own-refused': {
+    world: () => new World('ordinary'),
+    view: 'own',
+    then: async (page) => {
+      await page.getByLabel('From a file').check()
+      await page.getByLabel('The file').fill('id: github')
+      await press(page, 'Look at it')
+      await see(page, 'cannot be replaced')
+    },
+  },
   catalogue: { world: () => new World('ordinary'), view: 'connect', then: (page) => see(page, 'GitLab') },
   'catalogue-search': {
     world: () => new World('ordinary'),

@@ -383,6 +383,21 @@ export class World {
       case 'POST store':
         this.store = id === 'lock' ? { code: 'store_locked', says: 'You locked Keyturn.' } : undefined
         return { ok: true }
+      case 'POST provider-files': {
+        if (body.document?.includes('github')) throw new Refusal(409, 'conflict', 'GitHub comes with Keyturn and cannot be replaced. Give the file another id.')
+        const own = provider('forge', 'Forge', { custom: true })
+        if (id === 'preview') {
+          return {
+            document: body.document ?? 'id: forge',
+            provider: own,
+            approve: 'https://forge.example',
+            sends_to: ['https://forge.example', 'https://evil.example'],
+            warnings: ['You would approve at forge.example, and what comes of it would go to another owner’s evil.example. Import this only if you know why.'],
+          }
+        }
+        this.registered.push(own)
+        return own
+      }
       case 'POST hand-outs':
         this.paused = body.paused
         return body
@@ -393,6 +408,12 @@ export class World {
       case 'GET mcp-servers':
         return { servers: [{ name: 'Notes', url: 'https://mcp.notes.example/mcp' }, { name: 'Postbox', url: 'https://mcp.postbox.example/mcp', needs_app: true }] }
       case 'POST providers': {
+        if (verb === 'delete') {
+          if (this.connections.some((c) => c.provider === id) && !body.force) throw new Refusal(409, 'conflict', `${id} is in use.`)
+          this.registered = this.registered.filter((p) => p.id !== id)
+          this.connections = this.connections.filter((c) => c.provider !== id)
+          return { id }
+        }
         if (id) return { ok: true } // …/console: the app opens the page
         if (/[^a-z0-9-]/.test(body.vars?.subdomain ?? '')) throw new Refusal(400, 'bad_request', 'subdomain is your Zendesk subdomain: letters, digits and hyphens.')
         const made = provider(body.provider_key, 'Zendesk (acme)', { custom: true, extends: body.extends, scopes: [] })

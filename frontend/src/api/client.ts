@@ -18,6 +18,7 @@ export type Provider = Schemas['Provider']
 export type ProviderSummary = Schemas['ProviderSummary']
 export type ProviderRegister = Schemas['ProviderRegister']
 export type McpServer = Schemas['MCPServer']
+export type ProviderPreview = Schemas['ProviderPreview']
 export type Settings = Schemas['Settings']
 export type Check = Schemas['Check']
 export type Start = Schemas['ConnectStart']
@@ -103,6 +104,14 @@ export const removeGateway = () => answer(api.POST('/v1/gateway/remove'))
 export const mcpServers = async () => (await answer(api.GET('/v1/mcp-servers'))).servers
 
 export const registerProvider = (body: ProviderRegister) => answer(api.POST('/v1/providers', { body }))
+
+/** Reads a provider file, or the one at an address, and says what it would do. */
+export const previewProvider = (body: Schemas['ProviderDocument']) => answer(api.POST('/v1/provider-files/preview', { body }))
+export const importProvider = (document: string) => answer(api.POST('/v1/provider-files/import', { body: { document } }))
+
+/** Forgets a provider of the user's own; with force what uses it, too. */
+export const deleteProvider = (id: string, force: boolean) =>
+  answer(api.POST('/v1/providers/{id}/delete', { params: { path: { id } }, body: { force } }))
 
 export const start = (body: Start) => answer(api.POST('/v1/internal/oauth/connect/start', { body }))
 
