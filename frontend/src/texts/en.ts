@@ -222,7 +222,7 @@ export const en = {
     identity: 'Address that says whose account it is, if there is one',
     scopes: 'Scopes to ask for, if not what it suggests',
     file: 'The file, or the address of one',
-    fileSays: 'YAML with the fields of a catalogue entry. It is shown what it would do; nothing is kept before you say so.',
+    fileSays: 'YAML with the fields of a catalogue entry. You are shown what it would do; nothing is kept before you say so.',
     look: 'Look at it',
     add: 'Add',
     import: 'Keep it',
