@@ -3,12 +3,9 @@ package app
 import (
 	"net/http"
 	"strings"
-)
 
-// policy is the Content-Security-Policy of the window: it runs what was built
-// into this program, and talks to this program.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
-	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	"keyturn/backend/webui"
+)
 
 // pageOrigins are the origins that a window's own page has, by system.
 var pageOrigins = map[string]bool{
@@ -22,7 +19,7 @@ func pages(door, assets http.Handler) http.Handler {
 	door = http.StripPrefix("/api", door)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
+		h.Set("Content-Security-Policy", webui.Policy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		if !strings.HasPrefix(r.URL.Path, "/api/") {

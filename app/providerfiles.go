@@ -33,9 +33,8 @@ type providerFiles struct {
 }
 
 const (
-	lookEvery    = 2 * time.Second
-	maxFiles     = 200
-	maxFileBytes = 256 << 10
+	lookEvery = 2 * time.Second
+	maxFiles  = 200
 )
 
 func newProviderFiles(settings string, log *slog.Logger) *providerFiles {
@@ -124,7 +123,7 @@ func readProvider(file string) (provider.Provider, error) {
 		return provider.Provider{}, fault.Wrap(err, fault.BadRequest, "%s cannot be read.", text.Clean(name, 80))
 	}
 	defer opened.Close()
-	data, err := io.ReadAll(io.LimitReader(opened, maxFileBytes+1))
+	data, err := io.ReadAll(io.LimitReader(opened, provider.MaxFile+1))
 	if err != nil {
 		return provider.Provider{}, fault.Wrap(err, fault.BadRequest, "%s cannot be read.", text.Clean(name, 80))
 	}

@@ -10,8 +10,9 @@ import (
 
 func (s *Server) listApps(context.Context, *nothing) (wire.Apps, error) {
 	out := wire.Apps{Apps: []wire.App{}}
+	presets := s.presets()
 	for _, a := range s.o.Apps() {
-		out.Apps = append(out.Apps, s.wireApp(a))
+		out.Apps = append(out.Apps, wireApp(a, presets))
 	}
 	return out, nil
 }
@@ -24,7 +25,7 @@ func (s *Server) upsertApp(ctx context.Context, in *with[wire.AppUpsert]) (wire.
 	if err != nil {
 		return wire.App{}, err
 	}
-	return s.wireApp(a), nil
+	return wireApp(a, s.presets()), nil
 }
 
 func (s *Server) deleteApp(ctx context.Context, in *named) (wire.Deleted, error) {
@@ -34,15 +35,20 @@ func (s *Server) deleteApp(ctx context.Context, in *named) (wire.Deleted, error)
 	return wire.Deleted{ID: in.ID}, nil
 }
 
-func (s *Server) wireApp(a orchestrator.App) wire.App {
-	var serves []string
+// presets lists the ids of presets by the provider whose OAuth apps serve them.
+func (s *Server) presets() map[string][]string {
+	by := map[string][]string{}
 	for _, p := range s.o.ProviderList() {
-		if p.AppsAt == a.Provider && p.ID != a.Provider {
-			serves = append(serves, p.ID)
+		if p.ID != p.AppsAt {
+			by[p.AppsAt] = append(by[p.AppsAt], p.ID)
 		}
 	}
+	return by
+}
+
+func wireApp(a orchestrator.App, presets map[string][]string) wire.App {
 	return wire.App{
-		Serves:          serves,
+		Serves:          presets[a.Provider],
 		ID:              a.ID,
 		Provider:        a.Provider,
 		ClientID:        a.Client.ID,

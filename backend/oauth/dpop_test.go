@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"keyturn/backend/demo/evilas"
+	"keyturn/backend/fault"
 	"keyturn/backend/oauth"
 )
 
@@ -296,6 +298,28 @@ func TestWhatIsNoPrivateKey(t *testing.T) {
 		cancel()
 		if err == nil || len(r.as.Requests("/token")) != 0 {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestEveryEndpointOfTheServerMayAskForANonce(t *testing.T) { // RFC 9449 section 8, RFC 9126
+	r := newRig(t, evilas.Config{})
+	r.server.Authorize.PushedURL, r.server.Device.URL = r.as.URL()+"/par", r.as.URL()+"/device"
+	r.as.Script("/par", askForNonce("n-1"), evilas.JSON(`{"request_uri":"urn:request:1"}`))
+	if uri, err := r.http.Push(t.Context(), r.server, bound(oauth.NewKey()), url.Values{"scope": {"read"}}); err != nil || uri != "urn:request:1" {
+		t.Errorf("%q %v", uri, err)
+	}
+	r.as.Script("/device", askForNonce("n-2"), evilas.JSON(`{"device_code":"d","user_code":"ABCD","verification_uri":"https://evil.example/device","expires_in":60}`))
+	if _, err := r.http.StartDevice(t.Context(), r.server, bound(oauth.NewKey()), nil); err != nil && fault.CodeOf(err) == fault.Internal {
+		t.Error(err)
+	}
+	for path, nonce := range map[string]string{"/par": "n-1", "/device": "n-2"} {
+		made := proofs(r.as, path)
+		if len(made) != 2 {
+			t.Fatalf("%s: %d proofs", path, len(made))
+		}
+		if _, claims := claimsOf(t, made[1], nil); claims["nonce"] != nonce || claims["htu"] != r.as.URL()+path {
+			t.Errorf("%s: %v", path, claims)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"context"
-	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -39,19 +38,15 @@ func (h *HTTP) Push(ctx context.Context, s Server, c Client, params url.Values) 
 	for name, values := range params {
 		fields[name] = values[0]
 	}
-	for again := false; ; again = true {
-		a, err := h.ask(ctx, opPushed, s, c, s.Authorize.PushedURL, maps.Clone(fields), false)
-		if err != nil {
-			return "", err
-		}
-		requestURI, failed := readPushed(a)
-		switch {
-		case failed == nil:
-			return requestURI, nil
-		case again || !wantsNonce(c, a, failed):
-			return "", failed
-		}
+	a, err := h.ask(ctx, opPushed, s, c, s.Authorize.PushedURL, fields, false)
+	if err != nil {
+		return "", err
 	}
+	requestURI, failed := readPushed(a)
+	if failed != nil {
+		return "", failed
+	}
+	return requestURI, nil
 }
 
 // readPushed reads the answer (RFC 9126 section 2.2).

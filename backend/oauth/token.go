@@ -56,53 +56,55 @@ func (h *HTTP) Refresh(ctx context.Context, s Server, c Client, refresh Secret) 
 }
 
 func (h *HTTP) token(ctx context.Context, op string, s Server, c Client, endpoint string, fields map[string]string) (Token, error) {
-	for again := false; ; again = true {
-		a, err := h.ask(ctx, op, s, c, endpoint, maps.Clone(fields), s.Token.JSON)
-		if err != nil {
-			return Token{}, err
-		}
-		h.warnAboutClock(op, a)
-		t, odd, failed := readToken(op, s, c, a)
-		for _, what := range odd {
-			h.log.Warn("token response: "+what, "op", op)
-		}
-		switch {
-		case failed == nil:
-			return t, nil
-		case again || !wantsNonce(c, a, failed):
-			return Token{}, failed
-		}
+	a, err := h.ask(ctx, op, s, c, endpoint, fields, s.Token.JSON)
+	if err != nil {
+		return Token{}, err
 	}
+	h.warnAboutClock(op, a)
+	t, odd, failed := readToken(op, s, c, a)
+	for _, what := range odd {
+		h.log.Warn("token response: "+what, "op", op)
+	}
+	if failed != nil {
+		return Token{}, failed
+	}
+	return t, nil
 }
 
 // ask makes an authenticated request of the client to the authorization server,
-// with a proof of its key where it has one.
+// with a proof of its key where it has one. A server that refuses the proof for
+// want of a nonce, which it gives, gets the request once more.
 func (h *HTTP) ask(ctx context.Context, op string, s Server, c Client, endpoint string, fields map[string]string, asJSON bool) (answer, error) {
-	header := customHeader(s.Token.Headers)
-	if err := h.authenticate(s, c, fields, header); err != nil {
-		return answer{}, err
-	}
-	if !c.Key.IsZero() {
-		made, err := proof(c.Key, http.MethodPost, endpoint, h.nonces.of(endpoint), Secret{}, h.now())
-		if err != nil {
+	for again := false; ; again = true {
+		own, header := maps.Clone(fields), customHeader(s.Token.Headers)
+		if err := h.authenticate(s, c, own, header); err != nil {
 			return answer{}, err
 		}
-		header.Set(typeDPoP, made)
+		if !c.Key.IsZero() {
+			made, err := proof(c.Key, http.MethodPost, endpoint, h.nonces.of(endpoint), Secret{}, h.now())
+			if err != nil {
+				return answer{}, err
+			}
+			header.Set(typeDPoP, made)
+		}
+		body, contentType := encode(own, asJSON)
+		header.Set("Content-Type", contentType)
+		a, failed := h.do(ctx, call{op: op, server: s, method: http.MethodPost, url: endpoint, header: header, body: body, limit: maxBody})
+		if failed != nil {
+			return answer{}, failed
+		}
+		h.nonces.note(endpoint, a.header)
+		if again || c.Key.IsZero() || !wantsNonce(a) {
+			return a, nil
+		}
 	}
-	body, contentType := encode(fields, asJSON)
-	header.Set("Content-Type", contentType)
-	a, failed := h.do(ctx, call{op: op, server: s, method: http.MethodPost, url: endpoint, header: header, body: body, limit: maxBody})
-	if failed != nil {
-		return answer{}, failed
-	}
-	h.nonces.note(endpoint, a.header)
-	return a, nil
 }
 
-// wantsNonce reports whether a server refused a proof for want of a nonce that
-// it has just given.
-func wantsNonce(c Client, a answer, failed *Error) bool {
-	return failed.Code == "use_dpop_nonce" && !c.Key.IsZero() && fitNonce(a.header.Get("DPoP-Nonce"))
+// wantsNonce reports whether an authorization server refused a proof for want
+// of a nonce that it has just given (RFC 9449 section 8).
+func wantsNonce(a answer) bool {
+	top, _ := object(a.body)
+	return fitNonce(a.header.Get("DPoP-Nonce")) && errorMember(top["error"]) == "use_dpop_nonce"
 }
 
 // authenticate adds the client's credentials (RFC 6749 section 2.3.1) in the

@@ -10,9 +10,6 @@ import (
 	"keyturn/backend/provider"
 )
 
-// maxDocument is how long a provider file may be.
-const maxDocument = 256 << 10
-
 // ProviderImport is what a provider file would do, to be shown before it does.
 type ProviderImport struct {
 	Document string // what Provider was read from
@@ -27,7 +24,7 @@ type ProviderImport struct {
 
 // ReadProvider fetches a provider file.
 func (o *Orchestrator) ReadProvider(ctx context.Context, address string) (string, error) {
-	data, err := o.http.Document(ctx, address, maxDocument)
+	data, err := o.http.Document(ctx, address, provider.MaxFile)
 	return string(data), err
 }
 
@@ -53,7 +50,7 @@ func (o *Orchestrator) PreviewProvider(document string) (ProviderImport, error) 
 	}
 	p.Custom = true
 	i := ProviderImport{Document: document, Provider: p, Approve: oauth.Origin(p.Authorize.URL), Replaces: taken && known.Custom}
-	for _, u := range []string{p.Authorize.PushedURL, p.Token.URL, p.Token.RefreshURL, p.Device.URL, p.Identity.URL, p.Revoke.URL} {
+	for _, u := range p.SentTo() {
 		if origin := oauth.Origin(u); origin != "" && !slices.Contains(i.SendsTo, origin) {
 			i.SendsTo = append(i.SendsTo, origin)
 		}

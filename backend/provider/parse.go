@@ -21,7 +21,7 @@ import (
 // the square of the lines. Aliases are refused altogether: a few lines of them
 // can stand for gigabytes.
 const (
-	maxFile    = 256 << 10
+	MaxFile    = 256 << 10 // bytes
 	maxLines   = 4000
 	maxNesting = 16
 )
@@ -33,7 +33,7 @@ func Parse(file string, data []byte) (Provider, error) { return ParseWith(file, 
 // ParseWith is Parse with the entries that others may extend.
 func ParseWith(file string, data []byte, base func(id string) (Provider, bool)) (p Provider, err error) {
 	file = text.Clean(file, 80)
-	if len(data) > maxFile {
+	if len(data) > MaxFile {
 		return Provider{}, fault.New(fault.BadRequest, "%s is larger than 256 KiB. A provider file is a few dozen lines.", file)
 	}
 	if bytes.Count(data, []byte{'\n'})+bytes.Count(data, []byte{'\r'}) > maxLines {

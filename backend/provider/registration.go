@@ -364,11 +364,18 @@ func (p Provider) clone() Provider {
 	return p
 }
 
+// SentTo lists the endpoints that a code, a token or a secret is sent to, in the
+// order of a connect.
+func (p Provider) SentTo() []string {
+	all := []string{p.Authorize.PushedURL, p.Token.URL, p.Token.RefreshURL, p.Device.URL, p.Identity.URL, p.Revoke.URL}
+	return slices.DeleteFunc(all, func(u string) bool { return u == "" })
+}
+
 // Foreign lists the hosts that a code, a token or a secret goes to and that do
 // not belong to the owner of the page where the user approves.
 func (p Provider) Foreign() (hosts []string) {
-	for _, u := range []string{p.Token.URL, p.Token.RefreshURL, p.Authorize.PushedURL, p.Device.URL, p.Identity.URL, p.Revoke.URL} {
-		if host := hostName(u); u != "" && !sameDomain(p.Authorize.URL, u) && !slices.Contains(hosts, host) {
+	for _, u := range p.SentTo() {
+		if host := hostName(u); !sameDomain(p.Authorize.URL, u) && !slices.Contains(hosts, host) {
 			hosts = append(hosts, host)
 		}
 	}

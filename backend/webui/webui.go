@@ -43,9 +43,9 @@ const (
 	sweepEvery  = 10 * time.Second
 )
 
-// policy is the Content-Security-Policy of the pages: they run what was built
-// into this program, and talk to this program.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
+// Policy is the Content-Security-Policy of the pages, here and in the window:
+// they run what was built into this program, and talk to this program.
+const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // Options are the parts a UI is built from. All are required.
@@ -207,7 +207,7 @@ func (u *UI) door(host string) http.Handler {
 	api := http.StripPrefix("/api", u.opts.API)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
+		h.Set("Content-Security-Policy", Policy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Referrer-Policy", "no-referrer")
