@@ -4,6 +4,7 @@ import (
 	"context"
 	"regexp"
 	"strings"
+	"time"
 
 	"keyturn/app/open"
 	"keyturn/backend/api"
@@ -36,6 +37,8 @@ func (a *App) do(ctx context.Context, action Action) {
 		if err := a.core.Cancel(action.Arg); err != nil {
 			a.log.Info("cancel from the menu", "err", err)
 		}
+	case Snooze:
+		a.board.snooze(action.Arg, time.Now())
 	case Pause:
 		a.core.Pause(action.Arg != "")
 	case Lock:
@@ -108,18 +111,16 @@ func (a *App) connect(ctx context.Context, r orchestrator.ConnectRequest) {
 	case err != nil:
 		a.log.Info("connect from the menu", "provider", r.Provider, "code", fault.CodeOf(err))
 		a.tell(Notice{
-			Key:    "attempt:" + r.Provider,
-			Title:  name + " was not connected",
-			Body:   text.Markup(fault.MessageOf(err), 200),
-			Action: Action{Show, viewOfProvider(r.Provider)},
-			Button: "Show",
+			Key:     "attempt:" + r.Provider,
+			Title:   name + " was not connected",
+			Body:    text.Markup(fault.MessageOf(err), 200),
+			Buttons: []Button{{"Show", Action{Show, viewOfProvider(r.Provider)}}},
 		})
 	case started.Joined:
 		a.tell(Notice{
-			Key:    "attempt:" + r.Provider,
-			Title:  name + " waits for you in the browser already",
-			Action: Action{OpenPage, started.Attempt.Handle},
-			Button: "Open page again",
+			Key:     "attempt:" + r.Provider,
+			Title:   name + " waits for you in the browser already",
+			Buttons: []Button{{"Open page again", Action{OpenPage, started.Attempt.Handle}}, {"Copy link", Action{CopyLink, started.Attempt.Handle}}},
 		})
 	default:
 		a.browse(ctx, started.Attempt)
@@ -156,11 +157,10 @@ func (a *App) browse(ctx context.Context, attempt orchestrator.Attempt) {
 	}
 	a.log.Warn("the browser was not opened", "provider", attempt.Provider, "code", fault.CodeOf(err), "err", err)
 	a.tell(Notice{
-		Key:    "attempt:" + attempt.Provider,
-		Title:  text.Markup(attempt.ProviderName, 40) + " waits, but no browser came up",
-		Body:   text.Markup(fault.MessageOf(err), 200),
-		Action: Action{CopyLink, attempt.Handle},
-		Button: "Copy link",
+		Key:     "attempt:" + attempt.Provider,
+		Title:   text.Markup(attempt.ProviderName, 40) + " waits, but no browser came up",
+		Body:    text.Markup(fault.MessageOf(err), 200),
+		Buttons: []Button{{"Copy link", Action{CopyLink, attempt.Handle}}},
 	})
 }
 
@@ -204,11 +204,10 @@ func (a *App) disconnect(ctx context.Context, id string) {
 	case err != nil:
 		a.log.Warn("disconnect from the menu", "connection", id, "code", fault.CodeOf(err), "err", err)
 		a.tell(Notice{
-			Key:    "connection:" + id,
-			Title:  strings.TrimSpace(name + " was not disconnected"),
-			Body:   text.Markup(fault.MessageOf(err), 200),
-			Action: Action{Show, ViewConnections},
-			Button: "Show",
+			Key:     "connection:" + id,
+			Title:   strings.TrimSpace(name + " was not disconnected"),
+			Body:    text.Markup(fault.MessageOf(err), 200),
+			Buttons: []Button{showButton},
 		})
 	case d.Pending:
 		a.tell(Notice{
@@ -228,7 +227,7 @@ func (a *App) disconnect(ctx context.Context, id string) {
 // tell shows a notice that answers the user's own click. When it cannot be
 // shown, the window can.
 func (a *App) tell(n Notice) {
-	if a.notify(n) != nil && n.Action.Verb == Show {
-		_ = a.window.show(n.Action.Arg)
+	if a.notify(n) != nil && len(n.Buttons) > 0 && n.Buttons[0].Action.Verb == Show {
+		_ = a.window.show(n.Buttons[0].Action.Arg)
 	}
 }

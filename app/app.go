@@ -71,6 +71,7 @@ type App struct {
 	window   *window
 	ui       *webui.UI
 	desk     *desk
+	board    *board
 	tray     *tray      // nil when it cannot be shown
 	pages    startPages // until they are given back
 
@@ -148,7 +149,7 @@ func (a *App) Run(ctx context.Context) error {
 	defer start(a.ctx, "browser UI", a.ui.Run, a.log, a.quit)()
 	a.gateways.door = server.Door(api.Gateway)
 	defer start(a.ctx, "gateway", func(ctx context.Context) error { return a.gateways.follow(ctx, a.core) }, a.log, a.quit)()
-	a.desk = newDesk(a.act, a.log)
+	a.desk, a.board = newDesk(a.act, a.log), newBoard()
 	defer a.clicks.Wait()
 	listener, err := socket.Listen(a.places.Socket)
 	if err != nil {

@@ -22,9 +22,9 @@ func (*desk) trayHost() bool        { return true }
 func (*desk) notifications() bool   { return true }
 func (*desk) close()                {}
 
-// notify shows a notice; none can be taken back.
+// notify shows a notice; none can be taken back or changed.
 func (*desk) notify(n Notice) error {
-	if n.Withdraw {
+	if n.Withdraw || n.Quiet {
 		return nil
 	}
 	return beeep.Notify(n.Title, n.Body, wellIcon)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -130,13 +131,13 @@ func (d *desk) receive(s *dbus.Signal) {
 			return
 		}
 		d.mu.Lock()
-		n, ours := d.notes[id]
+		n := d.notes[id]
 		conn := d.conn
 		d.mu.Unlock()
-		if ours && n.Action != (Action{}) {
+		if action := n.of(key); action != (Action{}) {
 			d.forget(id) // one click is one action
 			conn.Object(notificationName, notificationPath).Go(notificationName+".CloseNotification", dbus.FlagNoReplyExpected, nil, id)
-			d.act(n.Action)
+			d.act(action)
 		}
 	case notificationName + ".NotificationClosed":
 		var id, reason uint32
@@ -144,6 +145,17 @@ func (d *desk) receive(s *dbus.Signal) {
 			d.forget(id)
 		}
 	}
+}
+
+// of returns the action behind a key that the notification server sent.
+func (n Notice) of(key string) Action {
+	if key == "default" {
+		key = "0"
+	}
+	if i, err := strconv.Atoi(key); err == nil && i >= 0 && i < len(n.Buttons) {
+		return n.Buttons[i].Action
+	}
+	return Action{}
 }
 
 func (d *desk) forget(id uint32) {
@@ -222,6 +234,9 @@ func (d *desk) notify(n Notice) error {
 	d.mu.Lock()
 	old, showing := d.ids[n.Key]
 	d.mu.Unlock()
+	if n.Quiet && !showing {
+		return nil
+	}
 	if n.Withdraw {
 		if showing {
 			d.forget(old)
@@ -241,8 +256,11 @@ func (d *desk) notify(n Notice) error {
 	if n.Urgent {
 		note.ExpireTimeout = notify.ExpireTimeoutNever // it is taken back when it has been dealt with
 	}
-	if n.Action != (Action{}) {
-		note.Actions = []notify.Action{notify.NewDefaultAction(n.Button), {Key: "act", Label: n.Button}}
+	for i, b := range n.Buttons {
+		if i == 0 {
+			note.Actions = append(note.Actions, notify.NewDefaultAction(b.Label))
+		}
+		note.Actions = append(note.Actions, notify.Action{Key: strconv.Itoa(i), Label: b.Label})
 	}
 	id, err := notify.SendNotification(conn, note)
 	if err != nil {

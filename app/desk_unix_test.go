@@ -132,13 +132,13 @@ func TestNotificationsAreShownReplacedClickedAndTakenBack(t *testing.T) {
 	if !d.notifications() {
 		t.Error("the notification server was not seen")
 	}
-	show := Action{Show, ViewConnections}
-	if err := d.notify(Notice{Key: "a", Title: "One", Body: "Two", Action: show, Button: "Show", Urgent: true}); err != nil {
+	rest := Action{Snooze, "b"}
+	if err := d.notify(Notice{Key: "a", Title: "One", Body: "Two", Buttons: []Button{showButton, {"Snooze", rest}}, Urgent: true}); err != nil {
 		t.Fatal(err)
 	}
 	first := receive(t, "the notification", s.notes)
 	if first.app != "Keyturn" || first.title != "One" || first.body != "Two" || first.timeout != 0 ||
-		strings.Join(first.actions, ",") != "default,Show,act,Show" {
+		strings.Join(first.actions, ",") != "default,Show,0,Show,1,Snooze" {
 		t.Errorf("%+v", first)
 	}
 
@@ -147,7 +147,7 @@ func TestNotificationsAreShownReplacedClickedAndTakenBack(t *testing.T) {
 	if n := receive(t, "the newer one", s.notes); n.replaces != first.id || len(n.actions) != 0 || n.timeout != -1 {
 		t.Errorf("%+v", n)
 	}
-	_ = d.notify(Notice{Key: "b", Title: "Four", Action: show, Button: "Show"})
+	_ = d.notify(Notice{Key: "b", Title: "Four", Buttons: []Button{showButton, {"Snooze", rest}}})
 	other := receive(t, "the other one", s.notes)
 	if other.replaces != 0 {
 		t.Errorf("%+v", other)
@@ -159,13 +159,21 @@ func TestNotificationsAreShownReplacedClickedAndTakenBack(t *testing.T) {
 		_ = conn.Emit(notificationPath, notificationName+".NotificationClosed", body[:min(1, len(body))]...)
 	}
 	// A click acts once, however often it is told, and closes.
+	_ = conn.Emit(notificationPath, notificationName+".ActionInvoked", other.id, "7")
+	_ = conn.Emit(notificationPath, notificationName+".ActionInvoked", other.id, "1")
 	_ = conn.Emit(notificationPath, notificationName+".ActionInvoked", other.id, "default")
-	_ = conn.Emit(notificationPath, notificationName+".ActionInvoked", other.id, "act")
-	if got := receive(t, "the action", acted); got != show {
+	if got := receive(t, "the action", acted); got != rest {
 		t.Errorf("%v", got)
 	}
 	if id := receive(t, "the close after the click", s.closed); id != other.id {
 		t.Errorf("closed %d", id)
+	}
+
+	// What only changes a notification shows none where there is none.
+	_ = d.notify(Notice{Key: "b", Title: "Five", Quiet: true})
+	_ = d.notify(Notice{Key: "a", Title: "Six", Quiet: true})
+	if n := receive(t, "the change", s.notes); n.replaces != first.id || n.title != "Six" {
+		t.Errorf("%+v", n)
 	}
 
 	// Taking back closes what is on show and nothing else.

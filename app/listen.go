@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -62,14 +63,7 @@ func (a *App) listen() (stop func()) {
 	}
 	on(a.core.Changes, a.window.changed)
 	on(a.activity.Changes, a.window.recorded)
-	var before look
-	on(sometimes(a.core.Changes), func() {
-		after := look{a.core.Snapshot(), time.Now()}
-		for _, n := range notices(before, after) {
-			_ = a.notify(n)
-		}
-		before = after
-	})
+	wg.Go(func() { a.watch(ctx) })
 	wg.Go(func() {
 		for {
 			select {
@@ -90,34 +84,21 @@ func (a *App) listen() (stop func()) {
 	}
 }
 
-// lookAgain is how often it is looked whether time alone has made something
-// worth a notice.
-const lookAgain = 30 * time.Second
-
-// sometimes is a doorbell that also rings from time to time.
-func sometimes(changes func() (<-chan struct{}, func())) func() (<-chan struct{}, func()) {
-	return func() (<-chan struct{}, func()) {
-		bell, hush := changes()
-		both, end := make(chan struct{}, 1), make(chan struct{})
-		go func() {
-			tick := time.NewTicker(lookAgain)
-			defer tick.Stop()
-			for {
-				select {
-				case <-bell:
-				case <-tick.C:
-				case <-end:
-					return
-				}
-				select {
-				case both <- struct{}{}:
-				default:
-				}
-			}
-		}()
-		return both, func() {
-			close(end)
-			hush()
+// watch tells what is worth it, until ctx ends.
+func (a *App) watch(ctx context.Context) {
+	bell, hush := a.core.Changes()
+	defer hush()
+	for {
+		list, again := a.board.look(a.core.Snapshot(), time.Now())
+		for _, n := range list {
+			_ = a.notify(n)
+		}
+		select {
+		case <-bell:
+		case <-a.board.bell:
+		case <-time.After(again):
+		case <-ctx.Done():
+			return
 		}
 	}
 }
@@ -139,11 +120,14 @@ func (a *App) notify(n Notice) error {
 	return err
 }
 
-// windowless makes a notice lead where it can without a window: trying again
-// needs none (see show).
+// windowless leaves a notice the buttons that need no window. A click beside
+// them must not put it off.
 func windowless(n Notice) Notice {
-	if n.Action.Verb == Show && n.Button != "Try again" {
-		n.Action, n.Button = Action{}, ""
+	n.Buttons = slices.DeleteFunc(slices.Clone(n.Buttons), func(b Button) bool {
+		return b.Action.Verb == Show && b.Label != tryAgain
+	})
+	if len(n.Buttons) > 0 && n.Buttons[0].Action.Verb == Snooze {
+		n.Buttons = nil
 	}
 	return n
 }

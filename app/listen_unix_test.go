@@ -4,6 +4,7 @@ package app
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"keyturn/backend/api/wire"
@@ -41,17 +42,18 @@ func TestNotificationsCanBeSwitchedOff(t *testing.T) {
 }
 
 func TestWithoutAWindowANotificationLeadsWhereItCan(t *testing.T) {
-	for _, tt := range []struct {
-		in   Notice
-		want Action
-	}{
-		{Notice{Action: Action{Show, ViewConnections}, Button: "Show"}, Action{}},
-		{Notice{Action: Action{Show, viewOfProvider("github")}, Button: "Show"}, Action{}},
-		{Notice{Action: Action{Show, viewOfProvider("github")}, Button: "Try again"}, Action{Show, viewOfProvider("github")}},
-		{Notice{Action: Action{CopyLink, "h1"}, Button: "Copy link"}, Action{CopyLink, "h1"}},
+	again := Button{tryAgain, Action{Show, viewOfProvider("github")}}
+	link := Button{"Copy link", Action{CopyLink, "h1"}}
+	later := Button{"Snooze", Action{Snooze, "k"}}
+	for _, tt := range []struct{ in, want []Button }{
+		{[]Button{showButton}, nil},
+		{[]Button{again}, []Button{again}},
+		{[]Button{link}, []Button{link}},
+		{[]Button{showButton, link, later}, []Button{link, later}},
+		{[]Button{showButton, later}, nil},
 	} {
-		if got := windowless(tt.in); got.Action != tt.want || (got.Button == "") != (tt.want == Action{}) {
-			t.Errorf("%+v became %+v", tt.in, got)
+		if got := windowless(Notice{Buttons: tt.in}).Buttons; !slices.Equal(got, tt.want) {
+			t.Errorf("%v became %v", tt.in, got)
 		}
 	}
 }

@@ -29,6 +29,7 @@ const (
 	OpenPage   Verb = "open"       // the handle of an attempt
 	CopyLink   Verb = "copy"       // the handle of an attempt
 	Cancel     Verb = "cancel"     // the handle of an attempt
+	Snooze     Verb = "snooze"     // the key of a notice
 	Pause      Verb = "pause"      // "" to resume
 	Lock       Verb = "lock"       // none
 	Unlock     Verb = "unlock"     // none

@@ -16,40 +16,31 @@ type Notice struct {
 	// Key says what it is about: a newer notice with the same key replaces it.
 	Key      string
 	Withdraw bool // take back the one with this Key; the rest is empty
+	Quiet    bool // changes the one that is on show; where none is, none is shown
 
 	Title, Body string
-	Action      Action // of the button and of a click on the notification itself
-	Button      string
-	Urgent      bool // only the user can help
+	// Buttons are left to right; a click on the notification itself is one on
+	// the first.
+	Buttons []Button
+	Urgent  bool // only the user can help
 }
 
-// manyAtOnce is how many connections may ask for the user at the same moment
-// before one notification speaks for all of them.
-const manyAtOnce = 3
-
-// look is what was seen at a moment.
-type look struct {
-	orchestrator.Snapshot
-	at time.Time
-}
-
-// notices compares what was with what is. It is the whole memory that
-// notifications have: an outage is told once because it begins once, and the
-// zero look, before anything was known, makes a quiet start.
-func notices(before, after look) []Notice {
-	list := append(ended(before.Snapshot, after.Snapshot), reconnects(before.Snapshot, after.Snapshot)...)
-	for _, s := range standings {
-		list = append(list, s.compare(before, after)...)
-	}
-	return list
+// Button is something to do about a notice.
+type Button struct {
+	Label  string
+	Action Action
 }
 
 // A standing is a notice that is true for a time: told when that begins, taken
-// back when it ends.
+// back when it ends. The board says when.
 type standing struct {
-	key   string
-	holds func(orchestrator.Connection, time.Time) bool
-	tell  func(orchestrator.Connection) Notice
+	name   string // begins its keys
+	holds  func(orchestrator.Connection, time.Time) bool
+	tell   func(orchestrator.Connection) Notice
+	many   string // the title for several: %d says how many
+	urgent bool
+	// mend is what helps at once, if anything does.
+	mend func(orchestrator.Connection) Button
 }
 
 const (
@@ -61,19 +52,75 @@ const (
 	farSighted = 2 * 24 * time.Hour
 )
 
-var standings = []standing{
-	{"outage:", hurts, func(c orchestrator.Connection) Notice {
+func reconnectButton(c orchestrator.Connection) Button {
+	return Button{"Reconnect", Action{Reconnect, c.ID}}
+}
+
+var standings = []standing{{
+	name:  "reconnect",
+	holds: func(c orchestrator.Connection, _ time.Time) bool { return c.Status == orchestrator.NeedsReconnect },
+	tell: func(c orchestrator.Connection) Notice {
+		return Notice{Title: plain(c) + " needs to be reconnected", Body: inFull(c.Health)}
+	},
+	many:   "%d connections need to be reconnected",
+	urgent: true,
+	mend:   reconnectButton,
+}, {
+	name:  "outage",
+	holds: hurts,
+	tell: func(c orchestrator.Connection) Notice {
 		return Notice{Title: plain(c) + " cannot be renewed", Body: inFull(c.Health)}
-	}},
-	{"unsaved:", func(c orchestrator.Connection, _ time.Time) bool { return c.Unsaved }, func(c orchestrator.Connection) Notice {
-		return Notice{Title: plain(c) + " could not be saved", Body: inFull(c.Health), Urgent: true}
-	}},
-	{"forecast:", foreseen, func(c orchestrator.Connection) Notice {
+	},
+	many: "%d connections cannot be renewed",
+}, {
+	name:  "unsaved",
+	holds: func(c orchestrator.Connection, _ time.Time) bool { return c.Unsaved },
+	tell: func(c orchestrator.Connection) Notice {
+		return Notice{Title: plain(c) + " could not be saved", Body: inFull(c.Health)}
+	},
+	many:   "%d connections could not be saved",
+	urgent: true,
+}, {
+	name:  "forecast",
+	holds: foreseen,
+	tell: func(c orchestrator.Connection) Notice {
 		return Notice{
 			Title: plain(c) + " will ask you to sign in again on " + c.Forecast.At.Local().Format("Monday, 2 January"),
 			Body:  text.Markup(strings.TrimSpace(c.Forecast.Says+" "+c.Forecast.Fix), 200),
 		}
-	}},
+	},
+	many: "%d connections will ask you to sign in again soon",
+	mend: reconnectButton,
+}}
+
+// notice tells of one connection.
+func (s *standing) notice(c orchestrator.Connection) Notice {
+	n := s.tell(c)
+	n.Key = s.name + ":" + c.ID
+	if s.mend != nil {
+		n.Buttons = []Button{s.mend(c)}
+	}
+	return s.finish(n)
+}
+
+// group tells of several; when all but one have healed, of that one.
+func (s *standing) group(list []orchestrator.Connection) Notice {
+	if len(list) == 1 {
+		n := s.tell(list[0])
+		n.Key = s.name
+		return s.finish(n)
+	}
+	names := plain(list[0]) + " and " + plain(list[1])
+	if len(list) > 2 {
+		names = fmt.Sprintf("%s, %s and %d more", plain(list[0]), plain(list[1]), len(list)-2)
+	}
+	return s.finish(Notice{Key: s.name, Title: fmt.Sprintf(s.many, len(list)), Body: names + "."})
+}
+
+func (s *standing) finish(n Notice) Notice {
+	n.Urgent = s.urgent
+	n.Buttons = append([]Button{showButton}, append(n.Buttons, Button{"Snooze for an hour", Action{Snooze, n.Key}})...)
+	return n
 }
 
 // hurts reports whether programs have gone without a token for longer than
@@ -87,29 +134,6 @@ func foreseen(c orchestrator.Connection, at time.Time) bool {
 	return !f.At.IsZero() && at.Before(f.At) && f.At.Sub(at) < ahead && f.At.Sub(c.Refreshed) >= farSighted
 }
 
-func (s standing) compare(before, after look) (list []Notice) {
-	was := map[string]bool{}
-	for _, c := range before.Connections {
-		was[c.ID] = s.holds(c, before.at)
-	}
-	is := map[string]bool{}
-	for _, c := range after.Connections {
-		is[c.ID] = s.holds(c, after.at)
-		if !is[c.ID] || was[c.ID] {
-			continue
-		}
-		n := s.tell(c)
-		n.Key, n.Action, n.Button = s.key+c.ID, Action{Show, ViewConnections}, "Show"
-		list = append(list, n)
-	}
-	for _, c := range before.Connections {
-		if was[c.ID] && !is[c.ID] {
-			list = append(list, Notice{Key: s.key + c.ID, Withdraw: true})
-		}
-	}
-	return list
-}
-
 // inFull makes a sentence of the words of Connection.Health.
 func inFull(health string) string {
 	says := text.Markup(health, 200)
@@ -119,47 +143,47 @@ func inFull(health string) string {
 	return strings.ToUpper(says[:1]) + says[1:] + "."
 }
 
-// ended tells how attempts ended.
-func ended(before, after orchestrator.Snapshot) []Notice {
-	was := map[string]orchestrator.AttemptStatus{}
-	for _, a := range before.Attempts {
-		was[a.Handle] = a.Status
+var showButton = Button{"Show", Action{Show, ViewConnections}}
+
+// complete tells of an attempt that went well.
+func complete(a orchestrator.Attempt) Notice {
+	return Notice{
+		Key:     "connection:" + a.ConnectionID,
+		Title:   connectedTitle(a),
+		Body:    missingWords(a.Missing),
+		Buttons: []Button{showButton},
 	}
-	var list []Notice
-	for _, a := range after.Attempts {
-		if a.Status == orchestrator.Pending || was[a.Handle] == a.Status {
-			continue
-		}
-		name := text.Markup(a.ProviderName, 40)
-		if a.Status == orchestrator.Complete {
-			list = append(list, Notice{
-				Key:    "connection:" + a.ConnectionID,
-				Title:  connectedTitle(name, text.Markup(a.Account, 60)),
-				Body:   missingWords(a.Missing),
-				Action: Action{Show, ViewConnections},
-				Button: "Show",
-			})
-			continue
-		}
-		if a.Code == fault.Cancelled || a.Code == fault.Superseded {
-			continue // the user's own doing
-		}
-		list = append(list, Notice{
-			Key:    "attempt:" + a.Provider,
-			Title:  name + " was not connected",
-			Body:   whyFailed(a.Code, name, a.Message),
-			Action: Action{Show, viewOfProvider(a.Provider)},
-			Button: "Try again",
-		})
-	}
-	return list
 }
 
-func connectedTitle(name, account string) string {
+// unconnected tells of an attempt that did not go well, unless the user knows.
+func unconnected(a orchestrator.Attempt) Notice {
+	if a.Code == fault.Cancelled || a.Code == fault.Superseded {
+		return Notice{Key: "attempt:" + a.Provider, Withdraw: true}
+	}
+	name := text.Markup(a.ProviderName, 40)
+	again := Action{Show, viewOfProvider(a.Provider)}
+	return Notice{
+		Key:     "attempt:" + a.Provider,
+		Title:   name + " was not connected",
+		Body:    whyFailed(a.Code, name, a.Message),
+		Buttons: []Button{{tryAgain, again}},
+	}
+}
+
+// tryAgain is a button that needs no window; see show.
+const tryAgain = "Try again"
+
+func connectedTitle(a orchestrator.Attempt) string {
+	name, account := text.Markup(a.ProviderName, 40), text.Markup(a.Account, 60)
 	if account == "" {
 		return name + " connected"
 	}
 	return name + " connected as " + account
+}
+
+// connectedWho is connectedTitle for a list.
+func connectedWho(a orchestrator.Attempt) string {
+	return strings.Replace(connectedTitle(a), " connected", "", 1)
 }
 
 func missingWords(missing []string) string {
@@ -196,58 +220,6 @@ func whyFailed(code fault.Code, name, message string) string {
 		return strings.Replace(sentence, "%s", name, 1)
 	}
 	return text.Markup(message, 200)
-}
-
-// reconnects tells which connections need the user now, and takes back what
-// was told about those that do not any more.
-func reconnects(before, after orchestrator.Snapshot) []Notice {
-	was, is := needy(before), needy(after)
-	var list []Notice
-	for _, c := range before.Connections {
-		if was[c.ID] && !is[c.ID] {
-			list = append(list, Notice{Key: "reconnect:" + c.ID, Withdraw: true})
-		}
-	}
-	if len(was) > 0 && len(is) == 0 {
-		list = append(list, Notice{Key: "reconnect", Withdraw: true})
-	}
-	var fresh []orchestrator.Connection
-	for _, c := range after.Connections {
-		if is[c.ID] && !was[c.ID] {
-			fresh = append(fresh, c)
-		}
-	}
-	if len(fresh) >= manyAtOnce {
-		return append(list, Notice{
-			Key:    "reconnect",
-			Title:  fmt.Sprintf("%d connections need to be reconnected", len(fresh)),
-			Body:   fmt.Sprintf("%s, %s and %d more.", plain(fresh[0]), plain(fresh[1]), len(fresh)-2),
-			Action: Action{Show, ViewConnections},
-			Button: "Show",
-			Urgent: true,
-		})
-	}
-	for _, c := range fresh {
-		list = append(list, Notice{
-			Key:    "reconnect:" + c.ID,
-			Title:  plain(c) + " needs to be reconnected",
-			Body:   inFull(c.Health),
-			Action: Action{Show, ViewConnections},
-			Button: "Show",
-			Urgent: true,
-		})
-	}
-	return list
-}
-
-func needy(s orchestrator.Snapshot) map[string]bool {
-	ids := map[string]bool{}
-	for _, c := range s.Connections {
-		if c.Status == orchestrator.NeedsReconnect {
-			ids[c.ID] = true
-		}
-	}
-	return ids
 }
 
 func plain(c orchestrator.Connection) string { return text.Markup(whose(c), 100) }
