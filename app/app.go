@@ -246,6 +246,10 @@ func (a *App) apiOptions() api.Options {
 func (a *App) saveSettings(in wire.Settings) error {
 	err := a.settings.save(in)
 	a.activity.Switch(*a.settings.get().Activity)
+	a.window.changed()
+	if a.tray != nil {
+		a.tray.show(a.menu()) // its favourites
+	}
 	return err
 }
 

@@ -35,7 +35,7 @@ func (a *App) menu() Menu {
 		loaded = true
 	default:
 	}
-	return menu(a.core.Snapshot(), choices(a.core.ProviderList(), a.core.Apps()), loaded, a.window.missing() == nil)
+	return menu(a.core.Snapshot(), choices(a.core.ProviderList(), a.core.Apps(), a.settings.all().Favourites, a.core.Snapshot().Connections), loaded, a.window.missing() == nil)
 }
 
 // listen keeps tray, window and notifications up to date until it is stopped.

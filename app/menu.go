@@ -126,10 +126,11 @@ type Choice struct {
 	Popular  bool // offered before others that are not ready
 }
 
-// choices orders providers for the menu: those that can be connected at once
-// first, by name; one that this program hosts last among them, because it is
+// choices orders providers for the menu: the favourites as the user orders
+// them, then what was connected last, then what else can be connected at once,
+// by name. One that this program hosts comes last among these, because it is
 // there to be tried and not to be used.
-func choices(providers []provider.Listing, apps []orchestrator.App) []Choice {
+func choices(providers []provider.Listing, apps []orchestrator.App, favourites []string, connections []orchestrator.Connection) []Choice {
 	registered := map[string]bool{}
 	for _, a := range apps {
 		registered[a.Provider] = true
@@ -137,24 +138,32 @@ func choices(providers []provider.Listing, apps []orchestrator.App) []Choice {
 	var all []Choice
 	for _, p := range providers {
 		all = append(all, Choice{
-			ID:     p.ID,
-			Name:   text.Clean(p.Name, 40),
-			Ready:  p.Ready || registered[p.AppsAt],
-			Hosted: p.Hosted,
-
+			ID:      p.ID,
+			Name:    text.Clean(p.Name, 40),
+			Ready:   p.Ready || registered[p.AppsAt],
+			Hosted:  p.Hosted,
 			Popular: p.Popular,
 		})
 	}
+	recent := slices.SortedFunc(slices.Values(connections), func(a, b orchestrator.Connection) int { return b.Created.Compare(a.Created) })
+	first := append([]string(nil), favourites...)
+	for _, c := range recent {
+		first = append(first, c.Provider)
+	}
 	rank := func(c Choice) int {
+		if i := slices.Index(first, c.ID); i >= 0 && (i < len(favourites) || c.Ready && !c.Hosted) {
+			return i
+		}
+		rest := len(first)
 		switch {
 		case c.Ready && !c.Hosted:
-			return 0
+			return rest
 		case c.Ready:
-			return 1
+			return rest + 1
 		case c.Popular:
-			return 2
+			return rest + 2
 		}
-		return 3
+		return rest + 3
 	}
 	slices.SortStableFunc(all, func(a, b Choice) int { return rank(a) - rank(b) })
 	return all

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"keyturn/backend/fault"
@@ -230,17 +231,37 @@ func TestMenusShowOnlyCleanWords(t *testing.T) {
 }
 
 func TestProvidersThatNeedNothingComeFirst(t *testing.T) {
-	got := choices([]provider.Listing{
+	providers := []provider.Listing{
 		{ID: "a", Name: "A"},
 		{ID: "b", Name: "B", Ready: true, Hosted: true},
 		{ID: "c", Name: "C", AppsAt: "c"},
 		{ID: "d", Name: "D", Ready: true},
-	}, []orchestrator.App{{Provider: "c"}})
-	var ids []string
-	for _, c := range got {
-		ids = append(ids, c.ID)
+		{ID: "e", Name: "E", Ready: true},
+		{ID: "f", Name: "F", Ready: true},
 	}
-	if order := strings.Join(ids, " "); order != "c d b a" {
-		t.Errorf("order %s, want c d (ready), b (ready, hosted here), a", order)
+	made := func(provider string, ago time.Duration) orchestrator.Connection {
+		return orchestrator.Connection{Provider: provider, Created: noon.Add(-ago)}
+	}
+	for _, tt := range []struct {
+		name        string
+		favourites  []string
+		connections []orchestrator.Connection
+		want        string
+	}{
+		{"ready ones, then the one hosted here, then others", nil, nil, "c d e f b a"},
+		{"connected last is first, but not what is there to be tried", nil,
+			connections{made("e", time.Hour), made("f", time.Minute), made("f", 2*time.Hour), made("b", 0)}, "f e c d b a"},
+		{"what was connected and has no OAuth app any more is no recent one", nil, connections{made("a", 0)}, "c d e f b a"},
+		{"favourites before all, whatever they need", []string{"a", "gone", "b"}, connections{made("f", 0)}, "a b f c d e"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var ids []string
+			for _, c := range choices(providers, []orchestrator.App{{Provider: "c"}}, tt.favourites, tt.connections) {
+				ids = append(ids, c.ID)
+			}
+			if order := strings.Join(ids, " "); order != tt.want {
+				t.Errorf("order %s, want %s", order, tt.want)
+			}
+		})
 	}
 }

@@ -11,10 +11,10 @@ import (
 )
 
 func (s *Server) listProviders(context.Context, *nothing) (wire.Providers, error) {
-	apps := s.providersWithApps()
+	mine := s.mine()
 	out := wire.Providers{Providers: []wire.ProviderSummary{}}
 	for _, p := range s.o.Providers() {
-		out.Providers = append(out.Providers, s.summary(p, apps))
+		out.Providers = append(out.Providers, s.summary(p, mine))
 	}
 	return out, nil
 }
@@ -95,26 +95,36 @@ func (s *Server) deleteProvider(ctx context.Context, in *namedWith[*wire.Provide
 	return wire.Deleted{ID: in.ID}, nil
 }
 
-// providersWithApps returns the ids of providers that have an OAuth app.
-func (s *Server) providersWithApps() map[string]bool {
-	ids := map[string]bool{}
-	for _, a := range s.o.Apps() {
-		ids[a.Provider] = true
-	}
-	return ids
+// mine is what the user adds to what a provider's entry says.
+type mine struct {
+	apps       map[string]bool // by provider id
+	favourites []string
+	gateway    string
 }
 
-func (s *Server) summary(p provider.Provider, apps map[string]bool) wire.ProviderSummary {
+func (s *Server) mine() mine {
+	m := mine{apps: map[string]bool{}, gateway: s.gateway()}
+	for _, a := range s.o.Apps() {
+		m.apps[a.Provider] = true
+	}
+	if f := s.opts.Settings().Favourites; f != nil {
+		m.favourites = *f
+	}
+	return m
+}
+
+func (s *Server) summary(p provider.Provider, mine mine) wire.ProviderSummary {
 	return wire.ProviderSummary{
 		ID:           p.ID,
 		Name:         p.Name,
 		Category:     p.Category,
 		Custom:       p.Custom,
-		Ready:        p.Client.ID != "" || apps[p.AppsAt()],
+		Ready:        p.Client.ID != "" || mine.apps[p.AppsAt()],
 		Popular:      p.Popular,
+		Favourite:    slices.Contains(mine.favourites, p.ID),
 		NeedsSecret:  p.NeedsSecret(),
 		ConsoleURL:   p.Setup.Console,
-		RedirectURI:  p.RedirectURI(s.opts.CallbackPort, s.gateway()),
+		RedirectURI:  p.RedirectURI(s.opts.CallbackPort, mine.gateway),
 		RedirectNote: p.Redirect.Note,
 	}
 }
@@ -124,7 +134,7 @@ func (s *Server) wireProvider(p provider.Provider, err error) (wire.Provider, er
 		return wire.Provider{}, err
 	}
 	out := wire.Provider{
-		ProviderSummary:    s.summary(p, s.providersWithApps()),
+		ProviderSummary:    s.summary(p, s.mine()),
 		Issuer:             p.Issuer,
 		AuthorizationURL:   p.Authorize.URL,
 		TokenURL:           p.Token.URL,

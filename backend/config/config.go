@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -42,6 +43,9 @@ type Settings struct {
 	// https://localhost with a certificate of this install's own, of which the
 	// browser warns once; usually false.
 	HTTPSLoopback bool `toml:"https_loopback" comment:"For providers that insist on https: take their callbacks on this computer, with a certificate that the browser warns of once."`
+	// Favourites are the ids of providers that the tray and the window offer
+	// first, in this order; usually none, at most 12.
+	Favourites []string `toml:"favourites,omitempty" comment:"Providers that the tray and the window offer first, such as [\"github\", \"linear\"]."`
 	// GatewayListen is where a forwarding gateway reaches Keyturn, while one is
 	// enrolled; GatewayCert and GatewayKey are needed unless it is on this machine.
 	GatewayListen string `toml:"gateway_listen,omitempty" comment:"host:port where a forwarding gateway reaches Keyturn. Takes effect at the next start."`
@@ -60,7 +64,9 @@ func Default() Settings { return Settings{CallbackPort: 27419, Notifications: tr
 const (
 	lowestPort  = 1024
 	highestPort = 65535
-	maxSize     = 64 << 10
+	// MaxFavourites is what the tray has room for.
+	MaxFavourites = 12
+	maxSize       = 64 << 10
 )
 
 // Load reads the file at path. What it does not mention is as usual.
@@ -108,9 +114,21 @@ func Save(path string, s Settings) error {
 	return nil
 }
 
+// providerID is the shape of a provider's id; one that is not known (any more)
+// is passed over where it would be shown.
+var providerID = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+
 func (s Settings) check() error {
 	if s.CallbackPort < lowestPort || s.CallbackPort > highestPort {
 		return fault.New(fault.BadRequest, "callback_port must be a port from %d to %d.", lowestPort, highestPort)
+	}
+	if len(s.Favourites) > MaxFavourites {
+		return fault.New(fault.BadRequest, "favourites can be %d providers at most.", MaxFavourites)
+	}
+	for _, id := range s.Favourites {
+		if !providerID.MatchString(id) {
+			return fault.New(fault.BadRequest, "favourites must be ids of providers, as \"keyturn providers list\" shows them; %q is none.", id)
+		}
 	}
 	if err := s.checkListen(); err != nil {
 		return err

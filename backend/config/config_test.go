@@ -3,6 +3,7 @@ package config_test
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -25,7 +26,7 @@ func write(t *testing.T, text string, mode os.FileMode) string {
 
 func TestWhatAFileDoesNotSayIsAsUsual(t *testing.T) {
 	got, err := config.Load(filepath.Join(t.TempDir(), "nothing", "config.toml"))
-	if err != nil || got != config.Default() {
+	if err != nil || !reflect.DeepEqual(got, config.Default()) {
 		t.Errorf("no file: %+v %v", got, err)
 	}
 	got, err = config.Load(write(t, "# mine\nnotifications = false\n", 0o600))
@@ -46,6 +47,8 @@ func TestAFileThatIsNotUnderstoodChangesNothingAndSaysWhere(t *testing.T) {
 		{"a port below", "callback_port = 80\n", "1024"},
 		{"a port above", "callback_port = 70000\n", "65535"},
 		{"a negative port", "callback_port = -1\n", "1024"},
+		{"too many favourites", "favourites = [" + strings.Repeat("\"a\",", 13) + "]\n", "12"},
+		{"a favourite that is no id", "favourites = [\"../x\"]\n", "providers list"},
 		{"CF-02 twice", "notifications = true\nnotifications = false\n", "settings file"},
 		{"CF-02 megabytes", strings.Repeat("#\n", 1<<20), "too large"},
 	} {
@@ -53,7 +56,7 @@ func TestAFileThatIsNotUnderstoodChangesNothingAndSaysWhere(t *testing.T) {
 		if fault.CodeOf(err) != fault.BadRequest || !strings.Contains(fault.MessageOf(err), tt.says) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
-		if got != config.Default() {
+		if !reflect.DeepEqual(got, config.Default()) {
 			t.Errorf("%s: half of it was taken: %+v", tt.name, got)
 		}
 	}
@@ -86,11 +89,11 @@ func TestAFileThatOthersCanWriteIsRefused(t *testing.T) {
 
 func TestSavedSettingsAreReadBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "config.toml")
-	want := config.Settings{CallbackPort: 4000, Notifications: false}
+	want := config.Settings{CallbackPort: 4000, Notifications: false, Favourites: []string{"github", "my_own-one"}}
 	if err := config.Save(path, want); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := config.Load(path); err != nil || got != want {
+	if got, err := config.Load(path); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v %v", got, err)
 	}
 	info, err := os.Stat(path)
@@ -100,7 +103,7 @@ func TestSavedSettingsAreReadBack(t *testing.T) {
 	if err := config.Save(path, config.Settings{CallbackPort: 1}); fault.CodeOf(err) != fault.BadRequest {
 		t.Errorf("a bad port was saved: %v", err)
 	}
-	if got, _ := config.Load(path); got != want {
+	if got, _ := config.Load(path); !reflect.DeepEqual(got, want) {
 		t.Errorf("a refused save changed the file: %+v", got)
 	}
 	left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".config-*"))

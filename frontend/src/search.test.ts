@@ -23,6 +23,12 @@ test('without a query everything is there, ready ones first, then by name', () =
   expect(ids('  ').slice(0, 3)).toEqual(['demo', 'gitlab', 'atlassian'])
 })
 
+test('favourites come first among those that fit as well, and not before those that fit better', () => {
+  const mine = catalogue.map((p) => ({ ...p, favourite: p.id === 'github' || p.id === 'legit' }))
+  expect(search(mine, '').slice(0, 3).map((p) => p.id)).toEqual(['github', 'legit', 'demo'])
+  expect(search(mine, 'git').map((p) => p.id)).toEqual(['github', 'gitlab', 'gitea', 'my_git', 'legit', 'digitalocean'])
+})
+
 test('a name that begins so comes before a word inside, before a part of a word', () => {
   expect(ids('git')).toEqual(['gitlab', 'gitea', 'github', 'my_git', 'digitalocean', 'legit'])
 })

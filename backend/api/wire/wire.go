@@ -230,6 +230,7 @@ type ProviderSummary struct {
 	Custom       bool   `json:"custom,omitempty" doc:"Registered by the user"`
 	Ready        bool   `json:"ready" doc:"An OAuth app is there, or none is needed"`
 	Popular      bool   `json:"popular,omitempty" doc:"Offered before others where there is no room for all"`
+	Favourite    bool   `json:"favourite,omitempty" doc:"Offered first, by the user's settings"`
 	NeedsSecret  bool   `json:"needs_secret,omitempty"`
 	ConsoleURL   string `json:"console_url,omitempty" doc:"Where to register an OAuth app"`
 	RedirectURI  string `json:"redirect_uri,omitempty" doc:"The exact redirect URI to register"`
@@ -394,12 +395,13 @@ type Check struct {
 
 // Settings are what the user can change.
 type Settings struct {
-	CallbackPort  int     `json:"callback_port" minimum:"1024" maximum:"65535"`
-	Notifications bool    `json:"notifications"`
-	Activity      *bool   `json:"activity,omitempty" doc:"Record what happens to grants and which programs read tokens; absent in a change: as it is"`
-	Gateway       *string `json:"gateway,omitempty" maxLength:"300" doc:"Address of the gateway, empty when there is none; absent in a change: as it is. POST /v1/gateway tests it first"`
-	HTTPSLoopback *bool   `json:"https_loopback,omitempty" doc:"Take callbacks of providers that insist on https on this computer; absent in a change: as it is"`
-	Autostart     *bool   `json:"autostart,omitempty" doc:"Start when the user logs in; absent where this build cannot arrange it, and in a change: as it is"`
+	CallbackPort  int       `json:"callback_port" minimum:"1024" maximum:"65535"`
+	Notifications bool      `json:"notifications"`
+	Activity      *bool     `json:"activity,omitempty" doc:"Record what happens to grants and which programs read tokens; absent in a change: as it is"`
+	Gateway       *string   `json:"gateway,omitempty" maxLength:"300" doc:"Address of the gateway, empty when there is none; absent in a change: as it is. POST /v1/gateway tests it first"`
+	HTTPSLoopback *bool     `json:"https_loopback,omitempty" doc:"Take callbacks of providers that insist on https on this computer; absent in a change: as it is"`
+	Favourites    *[]string `json:"favourites,omitempty" maxItems:"12" doc:"Ids of providers that are offered first, in this order; absent in a change: as they are"`
+	Autostart     *bool     `json:"autostart,omitempty" doc:"Start when the user logs in; absent where this build cannot arrange it, and in a change: as it is"`
 }
 
 // Open shows the window.

@@ -1226,6 +1226,8 @@ export interface components {
             evidence: components["schemas"]["Evidence"][];
             /** @description The entry of the catalogue that this one begins with */
             extends?: string;
+            /** @description Offered first, by the user's settings */
+            favourite?: boolean;
             id: string;
             issuer?: string;
             name: string;
@@ -1344,6 +1346,8 @@ export interface components {
             console_url?: string;
             /** @description Registered by the user */
             custom?: boolean;
+            /** @description Offered first, by the user's settings */
+            favourite?: boolean;
             id: string;
             name: string;
             needs_secret?: boolean;
@@ -1414,6 +1418,8 @@ export interface components {
             autostart?: boolean;
             /** Format: int64 */
             callback_port: number;
+            /** @description Ids of providers that are offered first, in this order; absent in a change: as they are */
+            favourites?: string[];
             /** @description Address of the gateway, empty when there is none; absent in a change: as it is. POST /v1/gateway tests it first */
             gateway?: string;
             /** @description Take callbacks of providers that insist on https on this computer; absent in a change: as it is */

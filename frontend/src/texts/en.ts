@@ -207,6 +207,11 @@ export const en = {
     keys: 'Arrow keys choose, Enter opens.',
   },
 
+  favourite: {
+    name: 'Favourite',
+    says: 'Offered first in the tray and in the list',
+  },
+
   own: {
     title: 'A provider of your own',
     says: 'One that is not in the list: your company’s, or a server that you run.',
