@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { days, happened, shapeOf, whose } from './activity'
+import { about, csv, days, happened, shapeOf, whose } from './activity'
 import type { Event } from './api/client'
 import { texts } from './texts'
 
@@ -53,4 +53,26 @@ test('events are grouped by the days of this clock, in their order', () => {
   const grouped = days([at(5, 3, 0), at(4, 2, 23), at(3, 2, 1), at(2, 3, 5), at(1, 1, 1)])
   expect(grouped.map((d) => d.events.map((e) => e.id))).toEqual([[5], [4, 3], [2], [1]])
   expect(new Set(grouped.map((d) => d.key)).size, 'no two have the same key').toBe(4)
+})
+
+test('a subject narrows the list, and what failed is trouble whatever it was', () => {
+  const all = [event({ kind: 'connected' }), event({ kind: 'refreshed' }), event({ kind: 'token_read', code: 'needs_reconnect' }), event({ kind: 'locked' })]
+  const kinds = (subject: string) => about(all, subject).map((e) => e.kind)
+  expect(kinds('')).toHaveLength(4)
+  expect(kinds('nonsense')).toHaveLength(4)
+  expect(kinds('toString')).toHaveLength(4)
+  expect(kinds('accounts')).toEqual(['connected'])
+  expect(kinds('programs')).toEqual(['token_read'])
+  expect(kinds('trouble')).toEqual(['token_read'])
+})
+
+test('a table has a line for each event, and holds no formula', () => {
+  const [head, first, second, end] = csv([
+    event({ kind: 'connected', account: '=cmd|"/c calc"!A1', count: 1 }),
+    event({ kind: 'token_read', account: 'ada, "the first"', program: '@sum', count: 3 }),
+  ]).split('\r\n')
+  expect(head).toBe('at,until,kind,provider,account,program,count,code,connection_id,says')
+  expect(first).toContain(`,"'=cmd|""/c calc""!A1",`)
+  expect(second).toContain(`,"ada, ""the first""",'@sum,3,`)
+  expect(end).toBe('')
 })

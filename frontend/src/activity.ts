@@ -43,6 +43,37 @@ export function shapeOf(e: Event): Shape {
   }
 }
 
+/** What the list can be narrowed to. */
+export const subjects = {
+  accounts: ['connected', 'connect_failed', 'needs_reconnect', 'disconnected', 'revoked', 'revocation_failed'],
+  renewals: ['refreshed', 'refresh_failed', 'needs_reconnect'],
+  programs: ['token_read', 'request'],
+  trouble: ['connect_failed', 'refresh_failed', 'needs_reconnect', 'revocation_failed'],
+} satisfies Record<string, Event['kind'][]>
+
+export type Subject = keyof typeof subjects
+
+/** The events about a subject; all for one that is not known. What failed is trouble, whatever it was. */
+export function about(events: Event[], subject: string): Event[] {
+  const kinds: string[] | undefined = Object.hasOwn(subjects, subject) ? subjects[subject as Subject] : undefined
+  return kinds ? events.filter((e) => kinds.includes(e.kind) || (subject === 'trouble' && e.code)) : events
+}
+
+const columns = ['at', 'until', 'kind', 'provider', 'account', 'program', 'count', 'code', 'connection_id'] as const
+
+/**
+ * Events as a table for other programs (RFC 4180), with the sentence last. A
+ * name that a spreadsheet would take for a formula gets an apostrophe.
+ */
+export function csv(events: Event[]): string {
+  const cell = (value: unknown) => {
+    const text = String(value ?? '').replace(/^(?=[=+\-@\t\r])/, "'")
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+  }
+  const rows = [[...columns, 'says'], ...events.map((e) => [...columns.map((name) => e[name]), happened(e)])]
+  return rows.map((row) => row.map(cell).join(',') + '\r\n').join('')
+}
+
 export type Day = { key: string; events: Event[] }
 
 /** Events by the days of this computer's clock, in the order they have. */

@@ -55,5 +55,15 @@ export async function copy(text: string): Promise<boolean> {
   }
 }
 
+/** Saves a text where the user's downloads go. */
+export function save(name: string, text: string, type: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type }))
+  const link = document.createElement('a')
+  link.href = url
+  link.download = name
+  link.click()
+  setTimeout(() => URL.revokeObjectURL(url), 60_000) // a download reads it a little later
+}
+
 /** Whether the app around the page opens links; a plain browser does so itself. */
 export const inWindow = runtime !== undefined

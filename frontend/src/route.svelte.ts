@@ -3,7 +3,7 @@
 
 export type Route =
   | { view: 'connections' }
-  | { view: 'activity'; connection: string }
+  | { view: 'activity'; connection: string; about: string }
   | { view: 'settings' }
   | { view: 'own' }
   | { view: 'connect' }
@@ -15,7 +15,7 @@ export function parse(address: string): Route {
   const named = new URLSearchParams(query)
   switch (view) {
     case 'activity':
-      return { view: 'activity', connection: named.get('connection') ?? '' }
+      return { view: 'activity', connection: named.get('connection') ?? '', about: named.get('about') ?? '' }
     case 'connect': {
       const id = named.get('provider')
       return id ? { view: 'provider', id } : { view: 'connect' }
@@ -33,14 +33,20 @@ export function parse(address: string): Route {
   }
 }
 
+/** A view with what is not empty of its query. */
+function withQuery(view: string, query: Record<string, string>): string {
+  const said = new URLSearchParams(Object.entries(query).filter(([, value]) => value))
+  return said.size > 0 ? `${view}?${said}` : view
+}
+
 export function address(route: Route): string {
   switch (route.view) {
     case 'activity':
-      return route.connection ? '#activity?' + new URLSearchParams({ connection: route.connection }) : '#activity'
+      return withQuery('#activity', { connection: route.connection, about: route.about })
     case 'provider':
-      return '#connect?' + new URLSearchParams({ provider: route.id })
+      return withQuery('#connect', { provider: route.id })
     case 'attempt':
-      return '#attempt?' + new URLSearchParams({ state: route.state })
+      return withQuery('#attempt', { state: route.state })
     default:
       return '#' + route.view
   }

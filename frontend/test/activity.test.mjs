@@ -1,5 +1,6 @@
 // The activity: read, filtered and followed, with the keyboard alone.
 
+import { readFileSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { launch, open } from './browser.mjs'
 import { World } from './world.mjs'
@@ -71,6 +72,22 @@ test('a connection that is gone can still be chosen', async () => {
   await expect.poll(() => page.getByRole('listitem').count()).toBe(1)
   await page.getByLabel('Show the activity of').selectOption('')
   await expect.poll(() => page.getByRole('listitem').count()).toBe(9)
+})
+
+test('a kind of activity is chosen, kept in the address, and exported whole', async () => {
+  const page = await at(new World('many'))
+  await page.getByLabel('What kind of activity').selectOption('What programs read')
+  expect(page.url()).toContain('#activity?about=programs')
+  await expect.poll(() => page.getByRole('listitem').count()).toBe(200)
+  const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Export' }).click()])
+  expect(file.suggestedFilename()).toMatch(/^keyturn-activity-\d{4}-\d{2}-\d{2}\.csv$/)
+  const lines = readFileSync(await file.path(), 'utf8').trimEnd().split('\r\n')
+  expect(lines).toHaveLength(501)
+  expect(lines[1]).toMatch(/,token_read,.*program 500 read the token/)
+  await page.getByText('500 lines were saved').waitFor()
+  await page.getByLabel('What kind of activity').selectOption('What went wrong')
+  await page.getByText('Nothing of this kind').waitFor()
+  expect(await page.getByText('were saved').count()).toBe(0)
 })
 
 test('what happens appears when the bell rings, and not before', async () => {

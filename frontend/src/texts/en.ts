@@ -1,6 +1,7 @@
 // Everything the window says, in English. Sentences are whole: a translation
 // never has to glue parts together.
 
+import type { Subject } from '../activity'
 import type { Event } from '../api/client'
 
 type Said = { says: string; todo: string }
@@ -80,6 +81,17 @@ export const en = {
     says: 'What happened to your connections, and which programs read tokens.',
     filter: 'Show the activity of',
     all: 'All connections',
+    subject: 'What kind of activity',
+    everything: 'Everything',
+    subjects: {
+      accounts: 'Connecting and disconnecting',
+      renewals: 'Renewals',
+      programs: 'What programs read',
+      trouble: 'What went wrong',
+    } satisfies Record<Subject, string>,
+    export: 'Export',
+    exported: (n: number) => `${n === 1 ? '1 line was' : `${n} lines were`} saved as a table in your downloads.`,
+    noneAbout: 'Nothing of this kind is among the activity that is shown.',
     gone: 'A connection that is gone',
     loading: 'Reading the activity…',
     none: 'Nothing has happened yet. When an account is connected, renewed or disconnected, or a program reads a token, it is listed here.',
