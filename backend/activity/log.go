@@ -198,6 +198,23 @@ func (l *Log) Recent(q Query) []Event {
 	return found
 }
 
+// LastReads returns, by connection, the newest event in which a program was
+// handed a token or made a request.
+func (l *Log) LastReads() map[string]Event {
+	last := map[string]Event{}
+	if l == nil {
+		return last
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.events {
+		if (e.Kind == TokenRead || e.Kind == Request) && e.Code == "" {
+			last[e.ConnectionID] = e.Event
+		}
+	}
+	return last
+}
+
 // Changes returns a doorbell that rings at least once after every change, and
 // at most once a second.
 func (l *Log) Changes() (bell <-chan struct{}, stop func()) {

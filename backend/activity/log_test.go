@@ -184,6 +184,24 @@ func TestQueriesPickNewestFirst(t *testing.T) {
 	})
 }
 
+func TestTheLastReadIsTheNewestThatGotAToken(t *testing.T) {
+	l := activity.Open(filepath.Join(t.TempDir(), "activity.log"), quiet)
+	at := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	for i, e := range []activity.Event{
+		{Kind: activity.TokenRead, ConnectionID: "a", Program: "git"},
+		{Kind: activity.Request, ConnectionID: "a", Program: "curl"},
+		{Kind: activity.TokenRead, ConnectionID: "a", Program: "late", Code: "needs_reconnect"},
+		{Kind: activity.Refreshed, ConnectionID: "b"},
+	} {
+		e.At = at.Add(time.Duration(i) * time.Hour)
+		l.Add(e)
+	}
+	last := l.LastReads()
+	if len(last) != 1 || last["a"].Program != "curl" || !last["a"].At.Equal(at.Add(time.Hour)) {
+		t.Errorf("%+v", last)
+	}
+}
+
 func TestTheBellRingsAtMostOnceASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := activity.Open("", quiet)

@@ -136,6 +136,21 @@ func TestAQueryIsReadStrictly(t *testing.T) {
 	}
 }
 
+func TestAConnectionSaysWhoUsedItLast(t *testing.T) {
+	w := newWorld(t, setup{connections: []orchestrator.Record{granted(adaID, "ada")}})
+	client, _ := w.serve(t)
+	if status := ask(t, client, "/v1/token", `{"provider":"demo"}`); status != 200 {
+		t.Fatal(status)
+	}
+	var list wire.Connections
+	if status, problem := w.call(t, api.Window, "GET", "/v1/connections", nil, &list); status != 200 {
+		t.Fatalf("%d %+v", status, problem)
+	}
+	if c := list.Connections[0]; c.LastUsedBy == "" || c.LastUsedAt == nil || time.Since(*c.LastUsedAt) > time.Minute {
+		t.Errorf("used by %q at %v", c.LastUsedBy, c.LastUsedAt)
+	}
+}
+
 func TestSwitchedOffNothingIsRecorded(t *testing.T) {
 	w := newWorld(t, setup{connections: []orchestrator.Record{granted(adaID, "ada")}, saveSettings: func(wire.Settings) error { return nil }})
 	client, _ := w.serve(t)

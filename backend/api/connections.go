@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"keyturn/backend/activity"
 	"keyturn/backend/api/wire"
 	"keyturn/backend/fault"
 	"keyturn/backend/orchestrator"
@@ -15,8 +16,9 @@ func (s *Server) listConnections(context.Context, *nothing) (wire.Connections, e
 	if now.Store != nil {
 		out.Store, out.StoreError = string(fault.CodeOf(now.Store)), fault.MessageOf(now.Store)
 	}
+	reads := s.activity.LastReads()
 	for _, c := range now.Connections {
-		out.Connections = append(out.Connections, wireConnection(c))
+		out.Connections = append(out.Connections, used(wireConnection(c), reads[c.ID]))
 	}
 	for _, c := range now.Revoking {
 		out.Revoking = append(out.Revoking, wireConnection(c))
@@ -32,7 +34,20 @@ func (s *Server) getConnection(_ context.Context, in *named) (wire.Connection, e
 	if err != nil {
 		return wire.Connection{}, err
 	}
-	return wireConnection(c), nil
+	return used(wireConnection(c), s.activity.LastReads()[c.ID]), nil
+}
+
+// used adds who used a connection last, and when, also before this run.
+func used(c wire.Connection, read activity.Event) wire.Connection {
+	at := read.At
+	if read.Until.After(at) {
+		at = read.Until
+	}
+	if c.LastUsedAt == nil {
+		c.LastUsedAt = timeOrAbsent(at)
+	}
+	c.LastUsedBy = read.Program
+	return c
 }
 
 func (s *Server) ping(ctx context.Context, in *named) (wire.Ping, error) {

@@ -7,7 +7,7 @@ export type Route =
   | { view: 'settings' }
   | { view: 'own' }
   | { view: 'connect' }
-  | { view: 'provider'; id: string }
+  | { view: 'provider'; id: string; connection?: string }
   | { view: 'attempt'; state: string }
 
 export function parse(address: string): Route {
@@ -18,7 +18,7 @@ export function parse(address: string): Route {
       return { view: 'activity', connection: named.get('connection') ?? '', about: named.get('about') ?? '' }
     case 'connect': {
       const id = named.get('provider')
-      return id ? { view: 'provider', id } : { view: 'connect' }
+      return id ? { view: 'provider', id, connection: named.get('connection') ?? '' } : { view: 'connect' }
     }
     case 'own':
       return { view: 'own' }
@@ -44,7 +44,7 @@ export function address(route: Route): string {
     case 'activity':
       return withQuery('#activity', { connection: route.connection, about: route.about })
     case 'provider':
-      return withQuery('#connect', { provider: route.id })
+      return withQuery('#connect', { provider: route.id, connection: route.connection ?? '' })
     case 'attempt':
       return withQuery('#attempt', { state: route.state })
     default:

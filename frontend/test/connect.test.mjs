@@ -343,3 +343,39 @@ test('locked secrets are not an empty list', async () => {
   await page.getByText('The keyring is locked. Unlock it, and Keyturn goes on by itself.').waitFor()
   expect(await page.getByText('Nothing connected yet').count()).toBe(0)
 })
+
+describe('the first run', () => {
+  test('an MCP server is connected by its address, and one that is none is told so', async () => {
+    const page = await at('empty')
+    await page.getByLabel('Or the address of an MCP server').fill('not an address')
+    await page.keyboard.press('Enter')
+    await page.getByRole('alert').getByText('https://').waitFor()
+    expect(asked(START)).toEqual([])
+    await page.getByLabel('Or the address of an MCP server').fill('https://mcp.notes.example/mcp')
+    await page.keyboard.press('Enter')
+    await expect.poll(() => asked(START)).toEqual([{ service: 'https://mcp.notes.example/mcp' }])
+  })
+
+  test('starting at login is offered where it can be arranged, and only there', async () => {
+    const page = await at('empty')
+    await page.getByText('sealed with').first().waitFor()
+    await page.getByLabel('Start Keyturn when I log in').check()
+    await expect.poll(() => world.settings.autostart).toBe(true)
+    await shown.close()
+    const without = new World('empty')
+    delete without.settings.autostart
+    shown = await open(browser, without)
+    await shown.page.getByText('Nothing connected yet').waitFor()
+    expect(await shown.page.getByLabel('Start Keyturn when I log in').count()).toBe(0)
+  })
+})
+
+test('more scopes are asked for beside those that an account has', async () => {
+  const page = await at('ordinary')
+  await page.getByRole('group', { name: /octocat/ }).locator('summary').click()
+  await page.getByText('Read and write your repositories').first().waitFor()
+  await page.getByRole('group', { name: /octocat/ }).getByRole('button', { name: 'More scopes' }).click()
+  await heading('More scopes for octocat at GitHub')
+  await page.goBack()
+  await heading('Connections')
+})

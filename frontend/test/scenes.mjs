@@ -30,6 +30,15 @@ export const scenes = {
       await see(page, 'does not accept the token')
     },
   },
+  'connection-scopes': {
+    world: () => new World('ordinary'),
+    then: async (page) => {
+      await see(page, 'octocat')
+      await page.getByRole('group', { name: /octocat/ }).locator('summary').click()
+      await see(page, 'Read and write your repositories')
+    },
+  },
+  'more-scopes': { world: () => new World('ordinary'), view: 'connect?provider=github&connection=con_0000000000000001', then: (page) => see(page, 'More scopes for octocat') },
   hundred: { world: () => new World('hundred'), then: (page) => see(page, 'person1@') },
   long: {
     world: () => new World('long'),

@@ -135,7 +135,7 @@ const worlds = {
   empty: () => ({}),
   ordinary: () => ({
     connections: [
-      connection(1, 'github', 'GitHub', { account: 'octocat', granted_scopes: ['repo', 'read:user', 'gist'], last_used_at: at(-40 * SECOND), has_refresh_token: false }),
+      connection(1, 'github', 'GitHub', { account: 'octocat', granted_scopes: ['repo', 'read:user', 'gist'], last_used_at: at(-40 * SECOND), last_used_by: 'git', has_refresh_token: false }),
       connection(2, 'google', 'Google', { account: 'ada@example.com', missing_scopes: ['calendar.readonly'] }),
       connection(3, 'linear', 'Linear', { account: 'Ada Lovelace', status: 'retrying', reason: 'provider_unavailable', next_try_at: at(25 * SECOND), expires_at: at(9 * MINUTE) }),
       connection(4, 'slack', 'Slack', { account: 'ada in Analytical Engines', status: 'needs_reconnect', reason: 'grant_gone', expires_at: at(-3 * HOUR), refreshed_at: at(-4 * HOUR) }),

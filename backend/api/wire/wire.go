@@ -105,6 +105,7 @@ type Connection struct {
 	CreatedAt       time.Time  `json:"created_at"`
 	RefreshedAt     *time.Time `json:"refreshed_at,omitempty"`
 	LastUsedAt      *time.Time `json:"last_used_at,omitempty"`
+	LastUsedBy      string     `json:"last_used_by,omitempty" doc:"The program that used it last, as the system calls it; absent: unknown, or activity is not recorded"`
 	NextTryAt       *time.Time `json:"next_try_at,omitempty" doc:"When retrying or revoking"`
 	Forecast        *Forecast  `json:"forecast,omitempty" doc:"Absent: nothing is known of a next sign-in"`
 }

@@ -930,6 +930,8 @@ export interface components {
             id: string;
             /** Format: date-time */
             last_used_at?: string;
+            /** @description The program that used it last, as the system calls it; absent: unknown, or activity is not recorded */
+            last_used_by?: string;
             missing_scopes?: string[];
             /**
              * Format: date-time
