@@ -49,6 +49,7 @@ const (
 	nowhere = dbus.ObjectPath("/org/a11y/atspi/null")
 
 	// Bits of org.a11y.atspi.Accessible.GetState.
+	focused = 12
 	showing = 25
 )
 
@@ -97,10 +98,26 @@ func (e *eyes) name(r ref) string {
 }
 
 // visible reports whether something is on the screen now.
-func (e *eyes) visible(r ref) bool {
+func (e *eyes) visible(r ref) bool { return e.is(showing, r) }
+
+func (e *eyes) is(bit int, r ref) bool {
 	var state []uint32
 	_ = e.call(r, "Accessible.GetState").Store(&state)
-	return len(state) > 0 && state[0]&(1<<showing) != 0
+	return len(state) > 0 && state[0]&(1<<bit) != 0
+}
+
+// focused names what has the focus in an application: the innermost, and only
+// what has a name.
+func (e *eyes) focused(application string) (name string) {
+	for _, app := range e.applications(application) {
+		e.walk(app, 0, func(x thing) bool {
+			if x.Name != "" && e.is(focused, x.Ref) {
+				name = x.Name
+			}
+			return true
+		})
+	}
+	return name
 }
 
 // walk visits what an application shows, until visit says that it is enough.

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
 
 /** @typedef {import('./world.mjs').World} World */
-/** @typedef {{ view?: string, width?: number, height?: number, dark?: boolean, forced?: boolean, textSize?: number, init?: () => void }} OpenOptions */
+/** @typedef {{ view?: string, width?: number, height?: number, dark?: boolean, forced?: boolean, textSize?: number, now?: number, init?: () => void }} OpenOptions */
 
 const dist = fileURLToPath(new URL('../dist/', import.meta.url))
 const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
@@ -52,7 +52,7 @@ export const launch = () =>
  * @param {World} world
  * @param {OpenOptions} [options]
  */
-export async function open(browser, world, { view = '', width = 920, height = 640, dark = false, forced = false, textSize = 1, init } = {}) {
+export async function open(browser, world, { view = '', width = 920, height = 640, dark = false, forced = false, textSize = 1, now, init } = {}) {
   const site = await serve(world)
   const context = await browser.newContext({
     viewport: { width, height },
@@ -60,11 +60,13 @@ export async function open(browser, world, { view = '', width = 920, height = 64
     forcedColors: forced ? 'active' : 'none',
     reducedMotion: 'reduce',
     locale: 'en-GB',
+    ...(now === undefined ? {} : { timezoneId: 'UTC' }),
     permissions: ['clipboard-read', 'clipboard-write'],
     bypassCSP: false,
   })
   const page = await context.newPage()
   page.setDefaultTimeout(5000)
+  if (now !== undefined) await page.clock.setFixedTime(now)
   if (init) await page.addInitScript(init)
   /** @type {string[]} */
   const complaints = []

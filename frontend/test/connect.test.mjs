@@ -363,7 +363,7 @@ describe('the first run', () => {
     await expect.poll(() => world.settings.autostart).toBe(true)
     await shown.close()
     const without = new World('empty')
-    delete without.settings.autostart
+    Object.assign(without, { settings: { callback_port: 27419, notifications: true } })
     shown = await open(browser, without)
     await shown.page.getByText('Nothing connected yet').waitFor()
     expect(await shown.page.getByLabel('Start Keyturn when I log in').count()).toBe(0)

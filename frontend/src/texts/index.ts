@@ -10,5 +10,6 @@ const languages: Record<string, Texts> = { en }
 
 const wanted = (globalThis.navigator?.languages ?? []).map((l) => l.slice(0, 2)).find((l) => Object.hasOwn(languages, l)) ?? 'en'
 
-export const language = wanted
+/** For times and numbers: the language as this user writes it, such as en-GB. */
+export const language = (globalThis.navigator?.languages ?? []).find((l) => l.slice(0, 2) === wanted) ?? wanted
 export const texts: Texts = languages[wanted] ?? en
