@@ -52,6 +52,9 @@ func TestBudgets(t *testing.T) {
 		{"B10", "bounced callbacks", aBouncedCallback},
 		{"B10", "relayed callbacks", aRelayedCallback},
 		{"B11", "catalogue", theCatalogue},
+		{"B12", "the window", opening},
+		{"B14", "search", typing},
+		{"B15", "the pages", bundle},
 	} {
 		// What could not be measured has a line, too.
 		lines := []line{{id: budget.id, what: budget.what, measured: "not measured", yardstick: "–", allowed: "–", broken: true}}

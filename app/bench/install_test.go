@@ -85,7 +85,7 @@ func granted(i int) orchestrator.Record {
 		Origin: demo.DefaultIssuer, Issuer: demo.DefaultIssuer,
 		Account:   oauth.Account{ID: fmt.Sprint(i), Label: account(i)},
 		Requested: []string{"profile"}, Granted: []string{"profile"},
-		Status: orchestrator.Connected, Generation: 1, Created: now, Refreshed: now,
+		Status: orchestrator.Connected, Generation: 1, Created: now.Add(-time.Hour), Refreshed: now.Add(-time.Hour),
 		Token: oauth.Token{
 			Access: oauth.NewSecret(accessToken(i)), Refresh: oauth.NewSecret(fmt.Sprintf("refresh-token-%043d", i)),
 			Type: "Bearer", Expiry: now.Add(24 * time.Hour),

@@ -17,7 +17,8 @@ import (
 // desktop is what a program with a tray and a window finds around it.
 type desktop struct {
 	*rig.Desk
-	env []string
+	env    []string
+	screen string // file with what is on the display
 }
 
 // newDesktop starts a display and a session bus with a tray host.
@@ -27,7 +28,8 @@ func newDesktop(t *testing.T) desktop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", "1280x800x24", "-nolisten", "tcp")
+	screens := t.TempDir()
+	cmd := exec.Command("Xvfb", "-fbdir", screens, "-displayfd", "3", "-screen", "0", "1280x800x24", "-nolisten", "tcp")
 	cmd.ExtraFiles = []*os.File{write}
 	if err := cmd.Start(); err != nil {
 		t.Fatal("Xvfb is needed (build/setup.sh bench installs it): ", err)
@@ -43,7 +45,7 @@ func newDesktop(t *testing.T) desktop {
 	return desktop{d, []string{
 		"DISPLAY=:" + strings.TrimSpace(string(number)),
 		"DBUS_SESSION_BUS_ADDRESS=" + d.Addr,
-	}}
+	}, filepath.Join(screens, "Xvfb_screen0")}
 }
 
 // blank builds the yardstick program as the desktop program is built.

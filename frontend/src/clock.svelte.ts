@@ -1,15 +1,49 @@
-// The one clock of the window: relative times live by reading it. It stands
-// still while nobody looks.
+// The one clock of the window: relative times live by reading it. It ticks as
+// often as what is shown needs it, and stands still while nobody looks.
+
+import { createSubscriber } from 'svelte/reactivity'
+
+const SECOND = 1000
+
+/** How often times change that are not near. */
+const SELDOM = 20 * SECOND
+
+/** A time nearer than this is told in seconds (time.ts has 90 s), before it is looked at seldom again. */
+const NEAR = 90 * SECOND + SELDOM
+
+const every = (period: number) =>
+  createSubscriber((update) => {
+    const tick = () => {
+      if (document.visibilityState === 'visible') update()
+    }
+    const timer = setInterval(tick, period)
+    document.addEventListener('visibilitychange', tick)
+    return () => {
+      clearInterval(timer)
+      document.removeEventListener('visibilitychange', tick)
+    }
+  })
 
 class Clock {
-  now = $state(Date.now())
+  #second = every(SECOND)
+  #seldom = every(SELDOM)
+
+  /** The present, by the second. */
+  get now(): number {
+    this.#second()
+    return Date.now()
+  }
+
+  /** The present, for a text that changes with the minute or the day. */
+  get today(): number {
+    this.#seldom()
+    return Date.now()
+  }
+
+  /** The present, as often as a text about a time changes. */
+  beside(time: string): number {
+    return Math.abs(Date.parse(time) - this.today) < NEAR ? this.now : this.today
+  }
 }
 
 export const clock = new Clock()
-
-const tick = () => {
-  if (document.visibilityState === 'visible') clock.now = Date.now()
-}
-
-setInterval(tick, 1000)
-document.addEventListener('visibilitychange', tick)

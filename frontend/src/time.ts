@@ -16,11 +16,26 @@ const units: [from: number, unit: Intl.RelativeTimeFormatUnit, size: number][] =
   [0, 'second', SECOND],
 ]
 
+/** Keeps what make made: a formatter costs a thousand times what it does once. */
+function kept<T>(make: (language: string, how: string) => T): (language: string, how?: string) => T {
+  const all = new Map<string, T>()
+  return (language, how = '') => {
+    const key = `${language} ${how}`
+    let one = all.get(key)
+    if (!one) all.set(key, (one = make(language, how)))
+    return one
+  }
+}
+
+const relatives = kept((language, numeric) => new Intl.RelativeTimeFormat(language, { numeric: numeric === 'auto' ? 'auto' : 'always' }))
+const moments = kept((language) => new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' }))
+const times = kept((language) => new Intl.DateTimeFormat(language, { timeStyle: 'short' }))
+
 /** "in 52 minutes", "8 minutes ago", "now". */
 export function relative(time: string, now: number, language = 'en'): string {
   const away = Date.parse(time) - now
   const numeric = Math.abs(away) < SECOND ? 'auto' : 'always' // "now" rather than "in 0 seconds"
-  const format = new Intl.RelativeTimeFormat(language, { numeric })
+  const format = relatives(language, numeric)
   for (const [from, unit, size] of units) {
     if (Math.abs(away) >= from) return format.format(Math.trunc(away / size) || 0, unit)
   }
@@ -29,7 +44,7 @@ export function relative(time: string, now: number, language = 'en'): string {
 
 /** The moment itself, for whoever wants to know exactly. */
 export function absolute(time: string, language = 'en'): string {
-  return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(time))
+  return moments(language).format(new Date(time))
 }
 
 /** The day of a time, as it is called now: "Today", "Yesterday", "Friday 2 January". */
@@ -38,7 +53,7 @@ export function dayName(time: string, now: number, language = 'en'): string {
   const then = midnight(Date.parse(time))
   const days = Math.round((then - midnight(now)) / DAY) // a day may have 23 hours, or 25
   if (days === 0 || days === -1) {
-    const name = new Intl.RelativeTimeFormat(language, { numeric: 'auto' }).format(days, 'day')
+    const name = relatives(language, 'auto').format(days, 'day')
     return name.charAt(0).toUpperCase() + name.slice(1)
   }
   const year = new Date(then).getFullYear() === new Date(now).getFullYear() ? {} : ({ year: 'numeric' } as const)
@@ -47,7 +62,7 @@ export function dayName(time: string, now: number, language = 'en'): string {
 
 /** Hours and minutes. */
 export function timeOfDay(time: string, language = 'en'): string {
-  return new Intl.DateTimeFormat(language, { timeStyle: 'short' }).format(new Date(time))
+  return times(language).format(new Date(time))
 }
 
 /** A length of time as a stopwatch shows it: 0:07, 4:59, 1:00:00. */

@@ -232,6 +232,7 @@ export class World {
   #count = 0
 
   paused = false
+  catalogue = CATALOGUE()
   settings = { callback_port: 27419, notifications: true, activity: true, gateway: '', https_loopback: false, autostart: false }
 
   /** @param {string} name @param {Partial<World>} [more] */
@@ -243,7 +244,7 @@ export class World {
 
   /** @param {string} id */
   provider(id) {
-    const p = [...CATALOGUE(), ...UNLISTED(), ...this.registered].find((p) => p.id === id)
+    const p = [...this.catalogue, ...UNLISTED(), ...this.registered].find((p) => p.id === id)
     if (!p) throw new Refusal(404, 'unknown_provider', `There is no provider ${id}.`)
     return { ...p, ready: p.ready || this.apps.some((a) => a.provider === id) }
   }
@@ -366,7 +367,7 @@ export class World {
       }
       case 'GET providers':
         if (id) return this.provider(id)
-        return { providers: CATALOGUE().map(({ id }) => this.provider(id)).map(({ id, name, category, custom, ready, needs_secret, console_url, redirect_uri }) => ({ id, name, category, custom, ready, needs_secret, console_url, redirect_uri })) }
+        return { providers: this.catalogue.map(({ id }) => this.provider(id)).map(({ id, name, category, custom, ready, needs_secret, console_url, redirect_uri }) => ({ id, name, category, custom, ready, needs_secret, console_url, redirect_uri })) }
       case 'GET settings':
         return this.settings
       case 'POST settings':

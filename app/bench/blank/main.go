@@ -16,6 +16,9 @@ import (
 	"github.com/wailsapp/wails/v2/pkg/options/assetserver"
 )
 
+// page is one colour, so that it is seen when it has been painted.
+const page = `<!doctype html><body style="background:#855a10">hello`
+
 func main() {
 	open := make(chan struct{}, 1)
 	go systray.Run(func() {
@@ -28,7 +31,7 @@ func main() {
 		}()
 	}, nil)
 	<-open
-	hello := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) })
+	hello := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(page)) })
 	if err := wails.Run(&options.App{Title: "Blank", AssetServer: &assetserver.Options{Handler: hello}}); err != nil {
 		os.Exit(1)
 	}

@@ -1,0 +1,205 @@
+//go:build bench && linux
+
+package bench
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"keyturn/app/e2e/rig"
+)
+
+// accent is the colour of the button beside the list of connections, which is
+// there when the list is; the yardstick paints its whole page with it. Pixels
+// are little-endian.
+var accent = []byte{0x10, 0x5a, 0x85}
+
+// painted counts the pixels of the accent colour on the screen. Xvfb keeps its
+// screen in a file (an XWD dump), so that looking costs the machine little.
+func (d desktop) painted(t *testing.T) (n int) {
+	t.Helper()
+	dump, err := os.ReadFile(d.screen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := int(binary.BigEndian.Uint32(dump)) + 12*int(binary.BigEndian.Uint32(dump[76:])) // and the colours after it
+	for p := dump[header:]; len(p) >= 4; p = p[4:] {
+		if bytes.Equal(p[:3], accent) {
+			n++
+		}
+	}
+	return n
+}
+
+// enough is less than the button has, and more than a line of text would.
+const enough = 1000
+
+// appears opens the window from the tray and returns how long it takes until
+// what is in it can be used: painted, with what it has to say.
+func (d desktop) appears(t *testing.T, tray rig.Tray, label string) time.Duration {
+	t.Helper()
+	line := tray.Wait(label)
+	begun := time.Now()
+	tray.Press(line)
+	for d.painted(t) < enough {
+		if time.Since(begun) > 20*time.Second {
+			t.Fatal("the window did not appear")
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return time.Since(begun)
+}
+
+// hides closes the window as its button would.
+func (d desktop) hides(t *testing.T, name string) {
+	t.Helper()
+	cmd := exec.Command("wmctrl", "-F", "-c", name)
+	cmd.Env = d.env
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("wmctrl: %v\n%s", err, out)
+	}
+	rig.Eventually(t, 5*time.Second, "the window to go", func() bool { return d.painted(t) == 0 })
+}
+
+// opening times the window from the click on Open, and weighs what it does while
+// nobody does anything.
+func opening(t *testing.T) []line {
+	var first, again, blanks []time.Duration
+	var idle, idleBlank time.Duration
+	d := newDesktop(t)
+	manager := exec.Command("openbox", "--sm-disable")
+	manager.Env = append([]string{"HOME=" + t.TempDir()}, d.env...)
+	if err := manager.Start(); err != nil {
+		t.Fatal("openbox is needed (build/setup.sh bench installs it): ", err)
+	}
+	t.Cleanup(func() { end(manager) })
+	path := blank(t)
+	for i := range runs {
+		k := crowded(t, d.env...)
+		k.Run("keyturn-desktop", "--hidden")
+		tray := d.Tray()
+		time.Sleep(rest)
+		first = append(first, d.appears(t, tray, "Open Keyturn"))
+		time.Sleep(rest)
+		for range 3 {
+			d.hides(t, "Keyturn")
+			again = append(again, d.appears(t, tray, "Open Keyturn"))
+		}
+		if i == 0 {
+			idle = works(t, k.Cmd.Process.Pid)
+		}
+		k.Kill()
+		rig.Eventually(t, 5*time.Second, "the window to go", func() bool { return d.painted(t) == 0 })
+
+		cmd, _ := d.start(t, path)
+		time.Sleep(rest)
+		blanks = append(blanks, d.appears(t, d.Tray(), "Open"))
+		if i == 0 {
+			idleBlank = works(t, cmd.Process.Pid)
+		}
+		end(cmd)
+		rig.Eventually(t, 5*time.Second, "the blank window to go", func() bool { return d.painted(t) == 0 })
+	}
+	return []line{
+		within("B12", "window: first Open → the list is there", median(first), median(blanks), "blank window", 400*time.Millisecond),
+		within("", "        opened again", median(again), median(blanks), "blank window", 100*time.Millisecond),
+		{
+			id: "B13", what: "CPU of an open window, a minute of nothing",
+			measured: share(idle), yardstick: "blank window " + share(idleBlank),
+			allowed: "0.05 %", excess: float64(idle) / float64(idleFor) / 0.0005,
+		},
+	}
+}
+
+// idleFor is how long an open window is watched.
+const idleFor = 20 * time.Second
+
+func share(d time.Duration) string { return fmt.Sprintf("%.3f %%", 100*float64(d)/float64(idleFor)) }
+
+// works returns the processor time that a program and what it started take while
+// it is left alone.
+func works(t *testing.T, pid int) time.Duration {
+	t.Helper()
+	time.Sleep(5 * time.Second) // WebKit tidies up after a page has come
+	before := worked(pid)
+	time.Sleep(idleFor)
+	return worked(pid) - before
+}
+
+func worked(pid int) (sum time.Duration) {
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, after, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(after)
+	if len(fields) < 13 {
+		return 0
+	}
+	for _, ticks := range fields[11:13] {
+		n, _ := strconv.Atoi(ticks)
+		sum += time.Duration(n) * 10 * time.Millisecond
+	}
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, file := range tasks {
+		children, _ := os.ReadFile(file)
+		for child := range strings.FieldsSeq(string(children)) {
+			if n, err := strconv.Atoi(child); err == nil {
+				sum += worked(n)
+			}
+		}
+	}
+	return sum
+}
+
+// typing times the search among 500 providers in a browser, from a key to the
+// list laid out anew.
+func typing(t *testing.T) []line {
+	out, err := exec.Command("node", "../../frontend/test/keystrokes.mjs").Output()
+	var took []float64 // milliseconds
+	if err != nil || json.Unmarshal(out, &took) != nil || len(took) < 100 {
+		t.Fatalf("keystrokes.mjs: %v\n%s", err, out)
+	}
+	var keys []time.Duration
+	for _, ms := range took {
+		keys = append(keys, time.Duration(ms*float64(time.Millisecond)))
+	}
+	p95 := percentile(keys, 95)
+	return []line{{
+		id: "B14", what: "search: a key among 500 providers, p95", measured: show(p95), yardstick: "median " + show(median(keys)),
+		allowed: "16 ms", excess: float64(p95) / float64(16*time.Millisecond),
+	}}
+}
+
+// bundle weighs the pages as they would travel.
+func bundle(t *testing.T) []line {
+	var all int
+	err := filepath.WalkDir("../../frontend/dist", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		_, _ = w.Write(data)
+		_ = w.Close()
+		all += b.Len()
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kB := float64(all) / 1000
+	return []line{{id: "B15", what: "the pages, gzip", measured: fmt.Sprintf("%.0f kB", kB), yardstick: "–", allowed: "250 kB", excess: kB / 250, broken: kB > 250}}
+}
