@@ -88,7 +88,8 @@ bench: build ## speed and memory, each beside its yardstick
 	@build/setup.sh bench
 	KEYTURN_BIN=$(abspath $(BIN)) go test -count=1 -timeout 30m -tags bench -run TestBudgets -v ./app/bench
 
-package: build ## what people install, into build/dist: .deb, tarball, zip files for Windows
+package: build ## what people install, into build/dist: .deb, tarball, installer and zip files for Windows
+	@build/setup.sh package
 	@build/package.sh
 
 soak: headless ## the long forms, hours in all; PART=kills picks one, build/soak.sh lists them

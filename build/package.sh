@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes what people install, into build/dist: a .deb and a tarball for this
-# machine's kind of Linux, and zip files with the programs for Windows. macOS is
+# machine's kind of Linux, and for Windows an installer and zip files. macOS is
 # built where macOS is: see .github/workflows/release.yml.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -60,6 +60,7 @@ for goarch in amd64 arm64; do
 	go build -trimpath -ldflags "-s -w -X main.version=$version" -o "$out/keyturn.exe" ./app/cli
 	unset GOOS GOARCH CGO_ENABLED
 	cp LICENSE README.md "$out"
+	makensis -V2 -WX "-DVERSION=$version" "-DFILES=$PWD/$out" "-DOUT=$PWD/$out-setup.exe" build/windows/keyturn.nsi
 	(cd "$dist" && python3 -m zipfile -c "$(basename "$out").zip" "$(basename "$out")")
 	rm -rf "$out"
 done

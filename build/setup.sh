@@ -4,6 +4,7 @@
 #   browser   a Chromium for the tests and the demo
 #   test      all of it, and a desktop to test on
 #   bench     the yardsticks
+#   package   to make the installer for Windows
 # Installs with apt when it may; otherwise names what is missing and stops.
 set -euo pipefail
 
@@ -12,14 +13,16 @@ browser=(chromium)
 bus=(dbus gnome-keyring libglib2.0-bin)
 tracing=(strace)
 display=(xvfb openbox xfce4-panel dunst xdotool wmctrl imagemagick x11-utils x11-apps fonts-dejavu-core)
+packaging=(nsis)
 yardsticks=(oidc-agent-cli nginx-light)
 
 case ${1:-} in
 desktop) want=("${desktop[@]}") ;;
 browser) want=("${browser[@]}") ;;
 test)    want=("${desktop[@]}" "${browser[@]}" "${bus[@]}" "${display[@]}" "${tracing[@]}") ;;
+package) want=("${desktop[@]}" "${packaging[@]}") ;;
 bench)   want=("${desktop[@]}" "${bus[@]}" "${display[@]}" "${yardsticks[@]}") ;;
-*) sed -n '2,7s/^# //p' "$0" >&2; exit 2 ;;
+*) sed -n '2,8s/^# //p' "$0" >&2; exit 2 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null; then
