@@ -10,7 +10,7 @@ TOOL     := go tool -modfile=build/tools/go.mod
 GOFILES   = $(shell git ls-files -co --exclude-standard '*.go')
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build headless frontend test check bench e2e package soak mutate lint secrets generated go-test ui-test desktop-test clean
+.PHONY: help run demo build headless frontend test check bench e2e package package-test soak mutate lint secrets generated go-test ui-test desktop-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ bench: build ## speed and memory, each beside its yardstick
 package: build ## what people install, into build/dist: .deb, tarball, installer and zip files for Windows
 	@build/setup.sh package
 	@build/package.sh
+
+package-test: package ## install the .deb in a Debian that has nothing, run it, remove it (as root; needs a mirror)
+	@build/deb-test.sh
 
 soak: headless ## the long forms, hours in all; PART=kills picks one, build/soak.sh lists them
 	@build/setup.sh test

@@ -4,7 +4,7 @@
 #   browser   a Chromium for the tests and the demo
 #   test      all of it, and a desktop to test on
 #   bench     the yardsticks
-#   package   to make the installer for Windows
+#   package   to make the installer for Windows, and to try the .deb
 # Installs with apt when it may; otherwise names what is missing and stops.
 set -euo pipefail
 
@@ -13,7 +13,7 @@ browser=(chromium)
 bus=(dbus gnome-keyring libglib2.0-bin)
 tracing=(strace)
 display=(xvfb openbox xfce4-panel dunst xdotool wmctrl imagemagick x11-utils x11-apps fonts-dejavu-core)
-packaging=(nsis)
+packaging=(nsis debootstrap)
 yardsticks=(oidc-agent-cli nginx-light)
 
 case ${1:-} in

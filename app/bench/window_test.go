@@ -123,7 +123,7 @@ func opening(t *testing.T) []line {
 }
 
 // idleFor is how long an open window is watched.
-const idleFor = 20 * time.Second
+const idleFor = time.Minute
 
 func share(d time.Duration) string { return fmt.Sprintf("%.3f %%", 100*float64(d)/float64(idleFor)) }
 

@@ -6,7 +6,7 @@ import { createSubscriber } from 'svelte/reactivity'
 const SECOND = 1000
 
 /** How often times change that are not near. */
-const SELDOM = 20 * SECOND
+const SELDOM = 60 * SECOND
 
 /** A time nearer than this is told in seconds (time.ts has 90 s), before it is looked at seldom again. */
 const NEAR = 90 * SECOND + SELDOM

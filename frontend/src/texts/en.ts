@@ -138,6 +138,7 @@ export const en = {
     summaryRetrying: (all: number, retrying: number) =>
       `${all === 1 ? '1 account' : `${all} accounts`}, ${retrying} being retried.`,
     filter: 'Filter connections',
+    moreOf: (n: number) => `Show ${n} more`,
     none: 'No connection fits this filter.',
     list: 'Connections',
     unnamed: 'Account without a name',
