@@ -1,3 +1,6 @@
+/** Whether somebody typed an address rather than a name. */
+export const isAddress = (typed: string): boolean => /^https?:\/\/[^\s/]+/i.test(typed.trim())
+
 /** The address of a provider's page, which may be on this computer (the demo), else undefined. */
 export function authPage(address: string | undefined): string | undefined {
   return address && /^http:\/\/(127\.0\.0\.1|localhost)(:\d+)?\//.test(address) && URL.canParse(address) ? address : webPage(address, 8192)

@@ -90,7 +90,9 @@ export const disconnect = (id: string) =>
   answer(api.POST('/v1/connections/{id}/disconnect', { params: { path: { id } } }))
 
 export const settings = () => answer(api.GET('/v1/settings'))
-export const saveSettings = (body: Settings) => answer(api.POST('/v1/settings', { body }))
+/** Changes some settings: what is neither here nor required stays as it is. */
+export const saveSettings = ({ callback_port, notifications }: Settings, change: Partial<Settings>) =>
+  answer(api.POST('/v1/settings', { body: { callback_port, notifications, ...change } }))
 export const diagnosis = () => answer(api.GET('/v1/diagnosis'))
 /** Holds back tokens from every program, or lets them go on. */
 export const handOuts = (paused: boolean) => answer(api.POST('/v1/hand-outs', { body: { paused } }))
