@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -103,7 +104,7 @@ func (b *board) snooze(key string, at time.Time) {
 }
 
 func (c *chapter) look(kind *standing, connections []orchestrator.Connection, at time.Time) (list []Notice, again time.Duration) {
-	var holding, news []orchestrator.Connection // told or to be told; to be told
+	var holding, news []orchestrator.Connection // told before; to be told
 	var gone []string                           // on show, and not true any more
 	again = lookAgain
 	is := map[string]bool{}
@@ -147,7 +148,10 @@ func (c *chapter) look(kind *standing, connections []orchestrator.Connection, at
 	for _, con := range news {
 		c.topics[con.ID].told = true
 	}
-	told := inOrder(connections, append(holding, news...))
+	told := slices.DeleteFunc(slices.Clone(connections), func(con orchestrator.Connection) bool {
+		t := c.topics[con.ID]
+		return t == nil || !t.told
+	})
 
 	if !c.grouped && len(news) > 0 && len(told) >= manyAtOnce {
 		c.grouped = true
@@ -178,20 +182,6 @@ func (c *chapter) look(kind *standing, connections []orchestrator.Connection, at
 	return list, again
 }
 
-// inOrder returns those of all that are in some, in the order of all.
-func inOrder(all, some []orchestrator.Connection) (list []orchestrator.Connection) {
-	in := map[string]bool{}
-	for _, c := range some {
-		in[c.ID] = true
-	}
-	for _, c := range all {
-		if in[c.ID] {
-			list = append(list, c)
-		}
-	}
-	return list
-}
-
 // connected is a connect that was told of.
 type connected struct {
 	key, whose string
@@ -203,7 +193,7 @@ type connected struct {
 func (b *board) ended(s orchestrator.Snapshot, at time.Time) (list []Notice) {
 	was := b.attempts
 	b.attempts = map[string]orchestrator.AttemptStatus{}
-	for len(b.connects) > 0 && at.Sub(b.connects[len(b.connects)-1].at) > time.Minute {
+	if len(b.connects) > 0 && at.Sub(b.connects[len(b.connects)-1].at) > time.Minute {
 		b.connects = nil
 	}
 	for _, a := range s.Attempts {

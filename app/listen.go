@@ -35,7 +35,8 @@ func (a *App) menu() Menu {
 		loaded = true
 	default:
 	}
-	return menu(a.core.Snapshot(), choices(a.core.ProviderList(), a.core.Apps(), a.settings.all().Favourites, a.core.Snapshot().Connections), loaded, a.window.missing() == nil)
+	s := a.core.Snapshot()
+	return menu(s, choices(a.core.ProviderList(), a.core.Apps(), a.settings.all().Favourites, s.Connections), loaded, a.window.missing() == nil)
 }
 
 // listen keeps tray, window and notifications up to date until it is stopped.
