@@ -115,9 +115,11 @@ func opening(t *testing.T) []line {
 		within("B12", "window: first Open → the list is there", median(first), median(blanks), "blank window", 400*time.Millisecond),
 		within("", "        opened again", median(again), median(blanks), "blank window", 100*time.Millisecond),
 		{
-			id: "B13", what: "CPU of an open window, a minute of nothing",
-			measured: share(idle), yardstick: "blank window " + share(idleBlank),
-			allowed: "0.05 %", excess: float64(idle) / float64(idleFor) / 0.0005,
+			// WebKit looks after itself every 30 s, which is what a blank
+			// window costs; the budget is for what Keyturn adds.
+			id: "B13", what: "CPU of an open window, a minute of nothing, beside a blank one's",
+			measured: share(idle - idleBlank), yardstick: "of " + share(idle) + ", blank window " + share(idleBlank),
+			allowed: "0.05 %", excess: float64(idle-idleBlank) / float64(idleFor) / 0.0005,
 		},
 	}
 }
@@ -137,20 +139,16 @@ func works(t *testing.T, pid int) time.Duration {
 	return worked(pid) - before
 }
 
+// worked is the processor time of a program and of what it started, thread by
+// thread as the scheduler counts it.
 func worked(pid int) (sum time.Duration) {
-	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	_, after, _ := strings.Cut(string(stat), ") ")
-	fields := strings.Fields(after)
-	if len(fields) < 13 {
-		return 0
-	}
-	for _, ticks := range fields[11:13] {
-		n, _ := strconv.Atoi(ticks)
-		sum += time.Duration(n) * 10 * time.Millisecond
-	}
-	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	for _, file := range tasks {
-		children, _ := os.ReadFile(file)
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+	for _, task := range tasks {
+		stat, _ := os.ReadFile(filepath.Join(task, "schedstat"))
+		nanoseconds, _, _ := strings.Cut(string(stat), " ")
+		n, _ := strconv.ParseInt(nanoseconds, 10, 64)
+		sum += time.Duration(n)
+		children, _ := os.ReadFile(filepath.Join(task, "children"))
 		for child := range strings.FieldsSeq(string(children)) {
 			if n, err := strconv.Atoi(child); err == nil {
 				sum += worked(n)

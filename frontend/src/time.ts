@@ -31,13 +31,21 @@ const relatives = kept((language, numeric) => new Intl.RelativeTimeFormat(langua
 const moments = kept((language) => new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' }))
 const times = kept((language) => new Intl.DateTimeFormat(language, { timeStyle: 'short' }))
 
-/** "in 52 minutes", "8 minutes ago", "now". */
+// Minutes that are many are counted by fives: a text that changes has a reason to.
+const MANY = 15
+
+function rounded(away: number, unit: Intl.RelativeTimeFormatUnit, size: number): number {
+  const n = Math.trunc(away / size) || 0
+  return unit === 'minute' && Math.abs(n) >= MANY ? n - (n % 5) : n
+}
+
+/** "in 50 minutes", "8 minutes ago", "now". */
 export function relative(time: string, now: number, language = 'en'): string {
   const away = Date.parse(time) - now
   const numeric = Math.abs(away) < SECOND ? 'auto' : 'always' // "now" rather than "in 0 seconds"
   const format = relatives(language, numeric)
   for (const [from, unit, size] of units) {
-    if (Math.abs(away) >= from) return format.format(Math.trunc(away / size) || 0, unit)
+    if (Math.abs(away) >= from) return format.format(rounded(away, unit, size), unit)
   }
   return format.format(0, 'second')
 }
