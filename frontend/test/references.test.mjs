@@ -9,9 +9,10 @@ import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { launch, open } from './browser.mjs'
 import { scenes } from './scenes.mjs'
+import { clock } from './world.mjs'
 
 const renew = process.env.REFERENCES === 'renew'
 const place = (/** @type {string} */ name) => fileURLToPath(new URL(`references/${name}`, import.meta.url))
@@ -44,8 +45,8 @@ beforeAll(async () => {
   if (renew) await mkdir(place('.'), { recursive: true }).then(() => writeFile(place('fonts.txt'), measures))
 })
 afterAll(() => browser.close())
-beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'], now: NOW }))
-afterEach(() => void vi.useRealTimers())
+beforeEach(() => void (clock.now = () => NOW))
+afterEach(() => void (clock.now = Date.now))
 
 /** A screenshot as it is stored. @param {Buffer} png */
 const store = async (png) =>

@@ -39,7 +39,7 @@ export const scenes = {
     },
   },
   'more-scopes': { world: () => new World('ordinary'), view: 'connect?provider=github&connection=con_0000000000000001', then: (page) => see(page, 'More scopes for octocat') },
-  hundred: { world: () => new World('hundred'), then: (page) => see(page, 'person1@') },
+  hundred: { world: () => new World('hundred'), then: (page) => see(page, 'person4@') },
   long: {
     world: () => new World('long'),
     then: async (page) => {

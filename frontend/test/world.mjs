@@ -14,8 +14,11 @@ const SECOND = 1000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 
+/** The present of every world; whoever wants pictures that stay the same holds it still. */
+export const clock = { now: () => Date.now() }
+
 /** @param {number} ms */
-const at = (ms) => new Date(Date.now() + ms).toISOString()
+const at = (ms) => new Date(clock.now() + ms).toISOString()
 
 class Refusal extends Error {
   /** @param {number} status @param {string} code @param {string} detail */
