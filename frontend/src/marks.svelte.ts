@@ -2,15 +2,18 @@
 // without one is shown by its initials. Each mark is one path in a square of 24,
 // drawn in the colour of the text around it.
 
-let marks: Record<string, { path: string }> = $state.raw({})
+let marks: Record<string, { path: string }> | undefined = $state.raw()
 
-/** The marks are there once this is done; until then there are initials. */
-export const marksLoaded = import('./marks.all').then((all) => {
-  marks = all.default
-})
+/** Fetches the marks. They are large, so what the page has to say goes first. */
+export async function loadMarks(): Promise<void> {
+  marks = (await import('./marks.all')).default
+}
 
-export function markOf(provider: string): string | undefined {
-  return Object.hasOwn(marks, provider) ? marks[provider]?.path : undefined
+/** How a provider is drawn: by a path, or by letters. Until the marks are there, by neither: nothing is shown that will be another. */
+export function markOf(provider: string, name: string): { path?: string; letters?: string } {
+  if (!marks) return {}
+  const path = Object.hasOwn(marks, provider) ? marks[provider]?.path : undefined
+  return path ? { path } : { letters: initials(name) }
 }
 
 /** One or two letters that stand for a name: "Microsoft" M, "Acme Cloud" AC. */

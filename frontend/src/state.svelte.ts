@@ -109,7 +109,4 @@ export function asFault(err: unknown): Fault {
 export const snapshot = new Snapshot()
 
 /** Keeps the picture current until the returned function is called. */
-export function watch(): () => void {
-  void snapshot.read()
-  return onChange(() => void snapshot.read())
-}
+export const watch = () => onChange(() => void snapshot.read())

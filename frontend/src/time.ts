@@ -39,15 +39,20 @@ function rounded(away: number, unit: Intl.RelativeTimeFormatUnit, size: number):
   return unit === 'minute' && Math.abs(n) >= MANY ? n - (n % 5) : n
 }
 
-/** "in 50 minutes", "8 minutes ago", "now". */
-export function relative(time: string, now: number, language = 'en'): string {
+/** How far a time is from now, as far as it is told: "50 minute", "-8 hour". What is said of a time changes when this does. */
+export function distance(time: string, now: number): string {
   const away = Date.parse(time) - now
-  const numeric = Math.abs(away) < SECOND ? 'auto' : 'always' // "now" rather than "in 0 seconds"
-  const format = relatives(language, numeric)
   for (const [from, unit, size] of units) {
-    if (Math.abs(away) >= from) return format.format(rounded(away, unit, size), unit)
+    if (Math.abs(away) >= from) return `${rounded(away, unit, size)} ${unit}`
   }
-  return format.format(0, 'second')
+  return '0 second'
+}
+
+/** "in 50 minutes", "8 minutes ago", "now". */
+export function relative(distance: string, language = 'en'): string {
+  const [n, unit] = distance.split(' ') as [string, Intl.RelativeTimeFormatUnit]
+  const numeric = n === '0' ? 'auto' : 'always' // "now" rather than "in 0 seconds"
+  return relatives(language, numeric).format(Number(n), unit)
 }
 
 /** The moment itself, for whoever wants to know exactly. */
