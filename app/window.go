@@ -179,6 +179,7 @@ func (w *window) run(ctx context.Context) (err error) {
 		runtime.Quit(w.ctx)
 	})
 	defer stop()
+	spareWebKit()
 	return wails.Run(&options.App{
 		Title:             "Keyturn",
 		Width:             920,
@@ -215,6 +216,24 @@ func (w *window) run(ctx context.Context) (err error) {
 			WebviewGpuPolicy: linux.WebviewGpuPolicyNever, // a form needs no GPU, and many drivers break WebKit's
 		},
 	})
+}
+
+// sparing is what WebKit on Linux is told before it comes up, unless the user
+// has told it something else: not to look for a way to a GPU that it is then
+// told not to use, which is half of what its view takes to appear, and not to
+// read all of its memory map every half minute, which is most of what a window
+// costs that nobody touches.
+var sparing = [...]string{"WEBKIT_DISABLE_DMABUF_RENDERER", "WEBKIT_DISABLE_MEMORY_PRESSURE_MONITOR"}
+
+func spareWebKit() {
+	if goruntime.GOOS != "linux" {
+		return
+	}
+	for _, name := range sparing {
+		if _, set := os.LookupEnv(name); !set {
+			_ = os.Setenv(name, "1")
+		}
+	}
 }
 
 func isClosed(ch <-chan struct{}) bool {

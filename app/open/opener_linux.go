@@ -45,7 +45,7 @@ func run(ctx context.Context, a address) error {
 	}
 	cmd := exec.Command(path, a.s)
 	cmd.Dir = "/"
-	cmd.Env = environment(os.Environ())
+	cmd.Env = environment(started)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	// Libraries in this process open pipes without close-on-exec; a browser
 	// that inherits one keeps a request of our own window waiting. Linux
@@ -58,6 +58,10 @@ func run(ctx context.Context, a address) error {
 	go func() { ended <- cmd.Wait() }()
 	return settled(ctx, ended)
 }
+
+// started is the environment that this process was started with: what the
+// toolkits in it add for themselves is nothing for a browser.
+var started = os.Environ()
 
 // environment is env without our own variables: where the keys and the data
 // are is nothing for a browser.
