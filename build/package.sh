@@ -50,7 +50,18 @@ install -m 755 -t "$tree/DEBIAN" build/linux/prerm build/linux/postrm
 dpkg-deb --root-owner-group --build "$tree" "$dist/keyturn_${version}_$arch.deb" > /dev/null
 rm -rf "$tree"
 
-# The programs for Windows are cross-built: pure Go, also the window's.
+# The programs for Windows are cross-built: pure Go, also the window's. What the
+# system shows of them (icon, version, name) is an object beside their sources
+# that go build takes in.
+resources=(./rsrc_windows_*.syso app/cli/rsrc_windows_*.syso)
+trap 'rm -f ${resources[*]}' EXIT
+describe() { # FOLDER MANIFEST WHAT
+	go tool -modfile=build/tools/go.mod go-winres simply --arch amd64,arm64 --out "$1/rsrc" --manifest "$2" \
+		--icon build/windows/icon.ico --product-name Keyturn --product-version "$version" --file-version "$version" \
+		--file-description "$3" --copyright "The Keyturn developers"
+}
+describe . gui Keyturn
+describe app/cli cli "Keyturn on the command line"
 for goarch in amd64 arm64; do
 	out=$dist/keyturn-$version-windows-$goarch
 	mkdir "$out"
