@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"keyturn/app/open"
 	"keyturn/backend/api"
 	"keyturn/backend/fault"
 	"keyturn/backend/orchestrator"
@@ -30,7 +29,7 @@ func (a *App) do(ctx context.Context, action Action) {
 	case Disconnect:
 		a.disconnect(ctx, action.Arg)
 	case OpenPage:
-		a.openPage(ctx, action.Arg)
+		a.openPage(action.Arg)
 	case CopyLink:
 		a.copyLink(ctx, action.Arg)
 	case Cancel:
@@ -123,7 +122,7 @@ func (a *App) connect(ctx context.Context, r orchestrator.ConnectRequest) {
 			Buttons: []Button{{"Open page again", Action{OpenPage, started.Attempt.Handle}}, {"Copy link", Action{CopyLink, started.Attempt.Handle}}},
 		})
 	default:
-		a.browse(ctx, started.Attempt)
+		a.browse(started.Attempt)
 	}
 }
 
@@ -150,8 +149,8 @@ func (a *App) reconnect(ctx context.Context, id string) {
 
 // browse opens the page of an attempt. When no browser comes up the attempt
 // goes on: its link can be copied.
-func (a *App) browse(ctx context.Context, attempt orchestrator.Attempt) {
-	err := open.Browser(ctx, attempt.URL)
+func (a *App) browse(attempt orchestrator.Attempt) {
+	err := a.openURL(attempt.URL)
 	if err == nil {
 		return
 	}
@@ -164,9 +163,9 @@ func (a *App) browse(ctx context.Context, attempt orchestrator.Attempt) {
 	})
 }
 
-func (a *App) openPage(ctx context.Context, handle string) {
+func (a *App) openPage(handle string) {
 	if attempt, ok := a.waiting(handle); ok {
-		a.browse(ctx, attempt)
+		a.browse(attempt)
 	}
 }
 

@@ -226,6 +226,7 @@ func (a *App) apiOptions() api.Options {
 		Program:      program,
 		CallbackPort: a.settings.get().CallbackPort,
 		Open:         a.openURL,
+		Browsers:     browsers,
 		Quit:         a.quit,
 		Locked:       func() { a.ui.End() },
 		BrowserUI:    func() (string, time.Time, error) { return a.ui.Link() },

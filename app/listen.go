@@ -11,6 +11,7 @@ import (
 
 	"keyturn/app/open"
 	"keyturn/backend/api/wire"
+	"keyturn/backend/text"
 )
 
 // openTray puts the icon into the tray and returns what takes it away.
@@ -133,8 +134,15 @@ func windowless(n Notice) Notice {
 	return n
 }
 
-// openURL opens the browser for the window.
-func (a *App) openURL(url string) error { return open.Browser(a.ctx, url) }
+// openURL opens a page in the browser that the user has chosen.
+func (a *App) openURL(url string) error { return open.Show(a.ctx, a.settings.all().Browser, url) }
+
+func browsers() (out []wire.Browser) {
+	for _, b := range open.Browsers() {
+		out = append(out, wire.Browser{ID: b.ID, Name: text.Clean(b.Name, 80)})
+	}
+	return out
+}
 
 // announce tells whoever started us where things stand: the log always, the
 // terminal what is worth a line there.

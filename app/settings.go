@@ -38,7 +38,7 @@ func (s *settings) get() wire.Settings {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now
-	return wire.Settings{CallbackPort: now.CallbackPort, Notifications: now.Notifications, Activity: &now.Activity, Gateway: &now.Gateway, HTTPSLoopback: &now.HTTPSLoopback, Favourites: &now.Favourites, Autostart: s.autostart.on()}
+	return wire.Settings{CallbackPort: now.CallbackPort, Notifications: now.Notifications, Activity: &now.Activity, Gateway: &now.Gateway, HTTPSLoopback: &now.HTTPSLoopback, Favourites: &now.Favourites, Browser: &now.Browser, Autostart: s.autostart.on()}
 }
 
 // all returns the settings as the file has them.
@@ -71,6 +71,9 @@ func (s *settings) save(in wire.Settings) error {
 	}
 	if in.HTTPSLoopback != nil {
 		next.HTTPSLoopback = *in.HTTPSLoopback
+	}
+	if in.Browser != nil {
+		next.Browser = *in.Browser
 	}
 	if in.Favourites != nil {
 		next.Favourites = *in.Favourites

@@ -93,7 +93,7 @@ a code on any device, or you paste the address that your browser ends at.`,
 		if noBrowser {
 			return k.deferred(in.Service, started)
 		}
-		k.show(stop, in.Service, started)
+		k.show(stop, app, in.Service, started)
 
 		k.offerPaste(stop, app, started)
 		w := waiting{k: k, app: app, started: started}
@@ -197,7 +197,7 @@ func (k *command) deferred(provider string, started wire.ConnectStarted) (answer
 
 // show opens the browser, unless the tab is open already, and says the link.
 // In JSON mode the link is said only to a person who needs it.
-func (k *command) show(ctx context.Context, provider string, started wire.ConnectStarted) {
+func (k *command) show(ctx context.Context, app *client.Client, provider string, started wire.ConnectStarted) {
 	provider = text.Clean(provider, 64)
 	if started.Joined {
 		if started.AuthURL == "" {
@@ -226,7 +226,7 @@ func (k *command) show(ctx context.Context, provider string, started wire.Connec
 		k.link("To connect %s, open this link in your browser:", provider, started)
 		return
 	}
-	err := open.Browser(ctx, started.AuthURL)
+	err := open.Show(ctx, browserOf(ctx, app), started.AuthURL)
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
@@ -305,4 +305,14 @@ type waiting struct {
 	k       *command
 	app     *client.Client
 	started wire.ConnectStarted
+}
+
+// browserOf is the browser that the user has chosen for pages, "" for the
+// system's own.
+func browserOf(ctx context.Context, app *client.Client) string {
+	settings, err := app.Settings(ctx)
+	if err != nil || settings.Browser == nil {
+		return ""
+	}
+	return *settings.Browser
 }

@@ -42,7 +42,7 @@ ssh -L PORT:127.0.0.1:PORT host`,
 			URL       string    `json:"url"`
 			ExpiresAt time.Time `json:"expires_at"`
 		}{done, ui.URL, ui.ExpiresAt}
-		opened := !noBrowser && !k.json && open.Browser(ctx, ui.URL) == nil
+		opened := !noBrowser && !k.json && open.Show(ctx, browserOf(ctx, app), ui.URL) == nil
 		return answer{value, func(w io.Writer) error {
 			if opened {
 				_, err := fmt.Fprintln(w, "Keyturn opens in your browser.")

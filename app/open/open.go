@@ -35,13 +35,22 @@ const (
 	perMinute = 4
 )
 
-// Browser opens url in the user's browser and returns within a second. A nil
-// error means that an opener was started and did not fail at once, not that
-// anybody has seen the page: whoever calls shows the link as well.
+// A Browser is one that the user can choose, or a profile of one.
+type Browser struct {
+	ID   string // such as firefox or chromium/Profile 1; stays the same
+	Name string // as the desktop and the browser call it
+	argv []string
+}
+
+// Show opens url in the user's browser and returns within a second: in the one
+// of Browsers with that id, or in the system's own when there is none (any
+// more) or id is "". A nil error means that an opener was started and did not
+// fail at once, not that anybody has seen the page: whoever calls shows the
+// link as well.
 //
 // The error has the code BadRequest for a URL that is not opened, RateLimited,
 // or NoBrowser when there is nothing to open it with.
-func Browser(ctx context.Context, url string) error {
+func Show(ctx context.Context, id, url string) error {
 	a, err := parse(url)
 	if err != nil {
 		return err
@@ -52,7 +61,7 @@ func Browser(ctx context.Context, url string) error {
 	if !opened.allow(time.Now()) {
 		return fault.New(fault.RateLimited, "Too many browser tabs were opened in the last minute. Copy the link and open it yourself, or wait a minute.")
 	}
-	return run(ctx, a)
+	return run(ctx, id, a)
 }
 
 // Ready says why no browser could be opened here, or nil.

@@ -35,15 +35,19 @@ func opener() (string, error) {
 	return path, nil
 }
 
-// run starts the opener in a session of its own: no terminal, no process
+// run starts the browser with an id, or the system's opener, in a session of its own: no terminal, no process
 // group of ours, no descriptors of ours, no output. Whatever becomes of this
 // process, the browser stays.
-func run(ctx context.Context, a address) error {
+func run(ctx context.Context, id string, a address) error {
 	path, err := opener()
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(path, a.s)
+	argv := []string{path, a.s}
+	if b, ok := chosen(id); ok {
+		argv = b.line(a)
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir = "/"
 	cmd.Env = environment(started)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -63,7 +63,7 @@ func TestTheOpenerGetsOneArgumentAndNothingElseOfOurs(t *testing.T) {
 		t.Fatal("the descriptor would not be inherited anyway")
 	}
 	hostile := "https://x/$(touch${IFS}/tmp/p)`id`;&|<>?a=--help"
-	if err := Browser(t.Context(), hostile); err != nil {
+	if err := Show(t.Context(), "", hostile); err != nil {
 		t.Fatal(err)
 	}
 	t.Run("OB-04 one argument, encoded", func(t *testing.T) {
@@ -104,7 +104,7 @@ func TestChatterOfTheOpenerGoesNowhere(t *testing.T) {
 		}
 		stdout, stderr := os.Stdout, os.Stderr
 		os.Stdout, os.Stderr = out, out
-		err = Browser(t.Context(), page)
+		err = Show(t.Context(), "", page)
 		os.Stdout, os.Stderr = stdout, stderr
 		if err != nil {
 			t.Fatal(err)
@@ -120,7 +120,7 @@ func TestAHangingOpenerHoldsNobodyUp(t *testing.T) {
 	t.Run("OB-11 ten minutes", func(t *testing.T) {
 		dir := fakeOpener(t, "exec sleep 600")
 		start := time.Now()
-		if err := Browser(t.Context(), page); err != nil {
+		if err := Show(t.Context(), "", page); err != nil {
 			t.Fatal(err)
 		}
 		if d := time.Since(start); d > time.Second {
@@ -136,7 +136,7 @@ func TestAHangingOpenerHoldsNobodyUp(t *testing.T) {
 		dir := fakeOpener(t, "exec sleep 600")
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer cancel()
-		if err := Browser(ctx, page); err != context.DeadlineExceeded {
+		if err := Show(ctx, "", page); err != context.DeadlineExceeded {
 			t.Error(err)
 		}
 		pid, _ := strconv.Atoi(strings.TrimSpace(read(t, dir, "pid")))
@@ -156,7 +156,7 @@ func TestNoBrowserSaysWhatToDo(t *testing.T) {
 		for _, name := range []string{"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"} {
 			t.Setenv(name, "")
 		}
-		says(t, Browser(t.Context(), page))
+		says(t, Show(t.Context(), "", page))
 		says(t, Ready())
 		if _, err := os.Stat(filepath.Join(dir, "opened")); err == nil {
 			t.Error("the opener was started: what it falls back to reads the terminal")
@@ -165,25 +165,25 @@ func TestNoBrowserSaysWhatToDo(t *testing.T) {
 	t.Run("no opener", func(t *testing.T) {
 		fakeOpener(t, "")
 		t.Setenv("PATH", t.TempDir())
-		says(t, Browser(t.Context(), page))
+		says(t, Show(t.Context(), "", page))
 	})
 	t.Run("opener in the current folder", func(t *testing.T) {
 		dir := fakeOpener(t, "")
 		t.Chdir(dir)
 		t.Setenv("PATH", ".")
-		says(t, Browser(t.Context(), page))
+		says(t, Show(t.Context(), "", page))
 		if _, err := os.Stat(filepath.Join(dir, "opened")); err == nil {
 			t.Error("started by a relative path")
 		}
 	})
 	t.Run("opener finds no browser", func(t *testing.T) {
 		fakeOpener(t, "exit 3")
-		says(t, Browser(t.Context(), page))
+		says(t, Show(t.Context(), "", page))
 	})
 	t.Run("refused before exec", func(t *testing.T) {
 		dir := fakeOpener(t, "")
 		for _, in := range []string{"--help", "file:///etc/passwd", "ms-msdt:/id"} {
-			if err := Browser(t.Context(), in); fault.CodeOf(err) != fault.BadRequest {
+			if err := Show(t.Context(), "", in); fault.CodeOf(err) != fault.BadRequest {
 				t.Errorf("%s: %v", in, err)
 			}
 		}
@@ -198,7 +198,7 @@ func TestFourTabsAMinute(t *testing.T) {
 		dir := fakeOpener(t, "")
 		limited := 0
 		for range 100 {
-			if err := Browser(t.Context(), page); fault.CodeOf(err) == fault.RateLimited {
+			if err := Show(t.Context(), "", page); fault.CodeOf(err) == fault.RateLimited {
 				limited++
 			} else if err != nil {
 				t.Fatal(err)

@@ -16,9 +16,12 @@ func opener() (string, error) { return "", nil }
 // be a pipe, and a browser that writes to it after our end would die of it.
 var quiet = sync.OnceFunc(func() { browser.Stdout, browser.Stderr = nil, nil })
 
+// Browsers returns none: on this system the browser is chosen in its settings.
+func Browsers() []Browser { return nil }
+
 // run asks the system to open a. browser.OpenURL blocks until the opener has
 // ended, so it waits on its own.
-func run(ctx context.Context, a address) error {
+func run(ctx context.Context, _ string, a address) error {
 	quiet()
 	ended := make(chan error, 1)
 	go func() { ended <- browser.OpenURL(a.s) }()

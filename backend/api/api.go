@@ -41,6 +41,8 @@ type Options struct {
 	CallbackPort int
 	// Open opens the user's browser, for connects that the window starts.
 	Open func(url string) error
+	// Browsers are those that can be chosen.
+	Browsers func() []wire.Browser
 	// Show brings the window up; nil where there is none. Its error has a code.
 	Show func(view string) error
 	Quit func()

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"keyturn/backend/api/wire"
+	"keyturn/backend/fault"
 	"keyturn/backend/oauth"
 	"keyturn/backend/orchestrator"
 )
@@ -80,6 +81,18 @@ func (s *Server) connectStatus(_ context.Context, in *ofAttempt) (wire.ConnectSt
 		return wire.ConnectStatus{}, err
 	}
 	return statusOfAttempt(a), nil
+}
+
+// openAttempt opens the page again: the window itself can open nothing.
+func (s *Server) openAttempt(_ context.Context, in *ofAttempt) (wire.Done, error) {
+	a, err := s.o.Attempt(in.State)
+	if err != nil {
+		return wire.Done{}, err
+	}
+	if a.Status != orchestrator.Pending || a.URL == "" {
+		return wire.Done{}, fault.New(fault.StateUnknown, "This authorization has no page to open any more. Start again.")
+	}
+	return wire.Done{OK: true}, s.opts.Open(a.URL)
 }
 
 func (s *Server) cancelConnect(_ context.Context, in *ofAttempt) (wire.Done, error) {

@@ -252,6 +252,27 @@ func TestTheWindowLetsTheAppOpenTheBrowser(t *testing.T) {
 	}
 }
 
+func TestTheWindowHasThePageOpenedAgain(t *testing.T) {
+	as := evilas.New(t, evilas.Config{})
+	w := newWorld(t, setup{})
+	register(t, w, as)
+	started := start(t, w, api.Window, wire.ConnectStart{Service: "acme"})
+	open := func(p api.Principal) int {
+		code, _ := w.call(t, p, "POST", "/v1/attempts/"+started.State+"/open", nil, nil)
+		return code
+	}
+	if code := open(api.Window); code != 200 || len(w.opened) != 2 || w.opened[1] != started.AuthURL {
+		t.Errorf("%d, opened %q", code, w.opened)
+	}
+	if code := open(api.Local); code != 403 {
+		t.Errorf("a program had a page opened: %d", code)
+	}
+	w.call(t, api.Window, "POST", "/v1/internal/oauth/connect/"+started.State+"/cancel", nil, nil)
+	if code := open(api.Window); code != 404 || len(w.opened) != 2 {
+		t.Errorf("the page of an attempt that is over: %d, opened %q", code, w.opened)
+	}
+}
+
 func TestCancelIsIdempotentAndUnknownHandlesAreNot(t *testing.T) {
 	as := evilas.New(t, evilas.Config{})
 	w := newWorld(t, setup{})

@@ -32,6 +32,10 @@ func (s *Server) saveSettings(_ context.Context, in *with[wire.Settings]) (wire.
 	return s.opts.Settings(), nil
 }
 
+func (s *Server) listBrowsers(context.Context, *nothing) (wire.Browsers, error) {
+	return wire.Browsers{Browsers: append([]wire.Browser{}, s.opts.Browsers()...)}, nil
+}
+
 func (s *Server) open(_ context.Context, in *with[*wire.Open]) (wire.Done, error) {
 	if s.opts.Show == nil {
 		return wire.Done{}, fault.New(fault.NotFound, "This Keyturn runs without a window. Use the command line, or start keyturn-desktop.")

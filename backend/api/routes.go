@@ -42,6 +42,8 @@ func routes() []route {
 		{"POST", "/v1/apps", user, "upsertApp", "Register an OAuth app, or change one", typed((*Server).upsertApp)},
 		{"POST", "/v1/apps/{id}/delete", user, "deleteApp", "Forget an OAuth app", typed((*Server).deleteApp)},
 		{"GET", "/v1/attempts", user, "listAttempts", "List authorizations in progress and just ended", typed((*Server).listAttempts)},
+		{"POST", "/v1/attempts/{state}/open", windowOnly, "openAttempt", "Open the page of an authorization in progress again", typed((*Server).openAttempt)},
+		{"GET", "/v1/browsers", user, "listBrowsers", "List the browsers in which pages can be opened", typed((*Server).listBrowsers)},
 		{"GET", "/v1/connections", user, "listConnections", "List the connections", typed((*Server).listConnections)},
 		{"GET", "/v1/connections/{id}", user, "getConnection", "Read one connection", typed((*Server).getConnection)},
 		{"POST", "/v1/connections/{id}/disconnect", user, "disconnect", "Revoke a grant, then forget it", typed((*Server).disconnect)},

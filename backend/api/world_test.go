@@ -120,7 +120,8 @@ func newWorld(t testing.TB, with setup) *world {
 			w.shown = append(w.shown, view)
 			return nil
 		},
-		Quit: func() { w.mu.Lock(); w.quits++; w.mu.Unlock() },
+		Quit:     func() { w.mu.Lock(); w.quits++; w.mu.Unlock() },
+		Browsers: func() []wire.Browser { return []wire.Browser{{ID: "firefox/work", Name: "Firefox – work"}} },
 		Diagnose: func(context.Context) []wire.Check {
 			return []wire.Check{{Name: "store", Status: "ok", Says: "The store is open."}}
 		},

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -46,6 +47,9 @@ type Settings struct {
 	// Favourites are the ids of providers that the tray and the window offer
 	// first, in this order; usually none, at most 12.
 	Favourites []string `toml:"favourites,omitempty" comment:"Providers that the tray and the window offer first, such as [\"github\", \"linear\"]."`
+	// Browser is the id of the browser, or the profile of one, in which pages
+	// are opened; usually none, and the system's own is used.
+	Browser string `toml:"browser,omitempty" comment:"Where pages are opened, such as \"firefox\" or \"chromium/Profile 1\"; the window lists them."`
 	// GatewayListen is where a forwarding gateway reaches Keyturn, while one is
 	// enrolled; GatewayCert and GatewayKey are needed unless it is on this machine.
 	GatewayListen string `toml:"gateway_listen,omitempty" comment:"host:port where a forwarding gateway reaches Keyturn. Takes effect at the next start."`
@@ -66,6 +70,7 @@ const (
 	highestPort = 65535
 	// MaxFavourites is what the tray has room for.
 	MaxFavourites = 12
+	maxBrowser    = 200
 	maxSize       = 64 << 10
 )
 
@@ -121,6 +126,9 @@ var providerID = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 func (s Settings) check() error {
 	if s.CallbackPort < lowestPort || s.CallbackPort > highestPort {
 		return fault.New(fault.BadRequest, "callback_port must be a port from %d to %d.", lowestPort, highestPort)
+	}
+	if len(s.Browser) > maxBrowser || strings.ContainsFunc(s.Browser, unicode.IsControl) {
+		return fault.New(fault.BadRequest, "browser has to be the id of a browser that the window lists.")
 	}
 	if len(s.Favourites) > MaxFavourites {
 		return fault.New(fault.BadRequest, "favourites can be %d providers at most.", MaxFavourites)

@@ -89,7 +89,7 @@ func TestAFileThatOthersCanWriteIsRefused(t *testing.T) {
 
 func TestSavedSettingsAreReadBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "config.toml")
-	want := config.Settings{CallbackPort: 4000, Notifications: false, Favourites: []string{"github", "my_own-one"}}
+	want := config.Settings{CallbackPort: 4000, Notifications: false, Favourites: []string{"github", "my_own-one"}, Browser: "chromium/Profile 1"}
 	if err := config.Save(path, want); err != nil {
 		t.Fatal(err)
 	}

@@ -63,3 +63,16 @@ test('copying goes through the runtime, opening through the app', async () => {
   expect(page.context().pages()).toHaveLength(1)
   await close()
 })
+
+test('a page is opened again in the browser that was chosen', async () => {
+  const world = new World('ordinary')
+  const { page, call, close } = await inWindow(world)
+  await call('show', 'connect?provider=demo')
+  await page.getByRole('button', { name: 'Connect Demo' }).click()
+  await page.getByLabel('Browser').selectOption('Firefox ESR – work')
+  await expect.poll(() => world.settings.browser).toBe('firefox-esr/work')
+  await page.getByRole('link', { name: /Open the page of Demo/ }).click()
+  await expect.poll(() => world.asked.map((a) => a.route)).toContain(`POST /v1/attempts/${world.last.state}/open`)
+  expect(page.context().pages()).toHaveLength(1)
+  await close()
+})

@@ -236,7 +236,11 @@ export class World {
 
   paused = false
   catalogue = CATALOGUE()
-  settings = { callback_port: 27419, notifications: true, activity: true, gateway: '', https_loopback: false, autostart: false }
+  browsers = [
+    { id: 'chromium', name: 'Chromium' },
+    { id: 'firefox-esr/work', name: 'Firefox ESR – work' },
+  ]
+  settings = { callback_port: 27419, notifications: true, activity: true, gateway: '', https_loopback: false, autostart: false, browser: '' }
 
   /** @param {string} name @param {Partial<World>} [more] */
   constructor(name, more = {}) {
@@ -371,6 +375,8 @@ export class World {
       case 'GET providers':
         if (id) return this.provider(id)
         return { providers: this.catalogue.map(({ id }) => this.provider(id)).map(({ id, name, category, custom, ready, needs_secret, console_url, redirect_uri }) => ({ id, name, category, custom, ready, needs_secret, console_url, redirect_uri })) }
+      case 'GET browsers':
+        return { browsers: this.browsers }
       case 'GET settings':
         return this.settings
       case 'POST settings':
@@ -424,6 +430,8 @@ export class World {
         this.registered.push(made)
         return made
       }
+      case 'POST attempts':
+        return this.#attempt(rest[0] ?? '') && { ok: true }
       case 'POST internal':
       case 'GET internal': {
         const [, , action = '', next = ''] = rest

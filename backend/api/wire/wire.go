@@ -402,7 +402,20 @@ type Settings struct {
 	Gateway       *string   `json:"gateway,omitempty" maxLength:"300" doc:"Address of the gateway, empty when there is none; absent in a change: as it is. POST /v1/gateway tests it first"`
 	HTTPSLoopback *bool     `json:"https_loopback,omitempty" doc:"Take callbacks of providers that insist on https on this computer; absent in a change: as it is"`
 	Favourites    *[]string `json:"favourites,omitempty" maxItems:"12" doc:"Ids of providers that are offered first, in this order; absent in a change: as they are"`
+	Browser       *string   `json:"browser,omitempty" maxLength:"200" doc:"Id of the browser in which pages are opened (GET /v1/browsers), empty for the system's own; absent in a change: as it is"`
 	Autostart     *bool     `json:"autostart,omitempty" doc:"Start when the user logs in; absent where this build cannot arrange it, and in a change: as it is"`
+}
+
+// Browsers are those that can be chosen, by name; none where the system alone
+// decides.
+type Browsers struct {
+	Browsers []Browser `json:"browsers" nullable:"false"`
+}
+
+// Browser is a browser, or a profile of one.
+type Browser struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
 }
 
 // Open shows the window.

@@ -20,6 +20,7 @@ export type ProviderRegister = Schemas['ProviderRegister']
 export type McpServer = Schemas['MCPServer']
 export type ProviderPreview = Schemas['ProviderPreview']
 export type Settings = Schemas['Settings']
+export type Browser = Schemas['Browser']
 export type Check = Schemas['Check']
 export type Start = Schemas['ConnectStart']
 export type Started = Schemas['ConnectStarted']
@@ -93,6 +94,7 @@ export const settings = () => answer(api.GET('/v1/settings'))
 /** Changes some settings: what is neither here nor required stays as it is. */
 export const saveSettings = ({ callback_port, notifications }: Settings, change: Partial<Settings>) =>
   answer(api.POST('/v1/settings', { body: { callback_port, notifications, ...change } }))
+export const browsers = async () => (await answer(api.GET('/v1/browsers'))).browsers
 export const diagnosis = () => answer(api.GET('/v1/diagnosis'))
 /** Holds back tokens from every program, or lets them go on. */
 export const handOuts = (paused: boolean) => answer(api.POST('/v1/hand-outs', { body: { paused } }))
@@ -119,6 +121,9 @@ export const start = (body: Start) => answer(api.POST('/v1/internal/oauth/connec
 
 export const status = (state: string) =>
   answer(api.GET('/v1/internal/oauth/connect/status/{state}', { params: { path: { state } } }))
+
+/** Has the app open the page of an attempt again. */
+export const openAttempt = (state: string) => answer(api.POST('/v1/attempts/{state}/open', { params: { path: { state } } }))
 
 export const cancel = (state: string) =>
   answer(api.POST('/v1/internal/oauth/connect/{state}/cancel', { params: { path: { state } } }))

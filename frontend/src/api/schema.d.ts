@@ -73,6 +73,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/attempts/{state}/open": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Open the page of an authorization in progress again */
+        post: operations["openAttempt"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/browsers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the browsers in which pages can be opened */
+        get: operations["listBrowsers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/connections": {
         parameters: {
             query?: never;
@@ -825,11 +859,18 @@ export interface components {
         Attempts: {
             attempts: components["schemas"]["Attempt"][];
         };
+        Browser: {
+            id: string;
+            name: string;
+        };
         BrowserUI: {
             /** Format: date-time */
             expires_at: string;
             /** @description Open this in a browser of the user's: it is good once */
             url: string;
+        };
+        Browsers: {
+            browsers: components["schemas"]["Browser"][];
         };
         Check: {
             name: string;
@@ -1418,6 +1459,8 @@ export interface components {
             activity?: boolean;
             /** @description Start when the user logs in; absent where this build cannot arrange it, and in a change: as it is */
             autostart?: boolean;
+            /** @description Id of the browser in which pages are opened (GET /v1/browsers), empty for the system's own; absent in a change: as it is */
+            browser?: string;
             /** Format: int64 */
             callback_port: number;
             /** @description Ids of providers that are offered first, in this order; absent in a change: as they are */
@@ -1661,6 +1704,67 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Attempts"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    openAttempt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Status handle */
+                state: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listBrowsers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Browsers"];
                 };
             };
             /** @description Error */

@@ -228,6 +228,14 @@ export const en = {
     keys: 'Arrow keys choose, Enter opens.',
   },
 
+  browser: {
+    name: 'Browser',
+    system: 'The system’s own',
+    gone: (id: string) => `${id} (not here any more)`,
+    says: 'Where pages of providers are opened. A profile of its own keeps accounts apart.',
+    other: 'Is another account signed in there? Choose another browser or profile, and open the page again.',
+  },
+
   favourite: {
     name: 'Favourite',
     says: 'Offered first in the tray and in the list',
