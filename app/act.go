@@ -111,15 +111,15 @@ func (a *App) connect(ctx context.Context, r orchestrator.ConnectRequest) {
 		a.log.Info("connect from the menu", "provider", r.Provider, "code", fault.CodeOf(err))
 		a.tell(Notice{
 			Key:     "attempt:" + r.Provider,
-			Title:   name + " was not connected",
+			Title:   say.Notices.NotConnected(name),
 			Body:    text.Markup(fault.MessageOf(err), 200),
-			Buttons: []Button{{"Show", Action{Show, viewOfProvider(r.Provider)}}},
+			Buttons: []Button{{say.Notices.Show, Action{Show, viewOfProvider(r.Provider)}}},
 		})
 	case started.Joined:
 		a.tell(Notice{
 			Key:     "attempt:" + r.Provider,
-			Title:   name + " waits for you in the browser already",
-			Buttons: []Button{{"Open page again", Action{OpenPage, started.Attempt.Handle}}, {"Copy link", Action{CopyLink, started.Attempt.Handle}}},
+			Title:   say.Notices.WaitsFor(name),
+			Buttons: []Button{{say.Notices.OpenPage, Action{OpenPage, started.Attempt.Handle}}, {say.Notices.CopyLink, Action{CopyLink, started.Attempt.Handle}}},
 		})
 	default:
 		a.browse(started.Attempt)
@@ -157,9 +157,9 @@ func (a *App) browse(attempt orchestrator.Attempt) {
 	a.log.Warn("the browser was not opened", "provider", attempt.Provider, "code", fault.CodeOf(err), "err", err)
 	a.tell(Notice{
 		Key:     "attempt:" + attempt.Provider,
-		Title:   text.Markup(attempt.ProviderName, 40) + " waits, but no browser came up",
+		Title:   say.Notices.NoBrowserFor(text.Markup(attempt.ProviderName, 40)),
 		Body:    text.Markup(fault.MessageOf(err), 200),
-		Buttons: []Button{{"Copy link", Action{CopyLink, attempt.Handle}}},
+		Buttons: []Button{{say.Notices.CopyLink, Action{CopyLink, attempt.Handle}}},
 	})
 }
 
@@ -189,8 +189,8 @@ func (a *App) copyLink(ctx context.Context, handle string) {
 	a.log.Info("the link was not copied", "err", err)
 	a.tell(Notice{
 		Key:   "attempt:" + attempt.Provider,
-		Title: "The link could not be copied",
-		Body:  "There is no clipboard tool here (wl-copy, xclip or xsel). Cancel, and let the command line print the link: keyturn connect " + attempt.Provider + " --no-browser",
+		Title: say.Notices.LinkNotCopied,
+		Body:  say.Notices.NoClipboard(attempt.Provider),
 	})
 }
 
@@ -204,21 +204,21 @@ func (a *App) disconnect(ctx context.Context, id string) {
 		a.log.Warn("disconnect from the menu", "connection", id, "code", fault.CodeOf(err), "err", err)
 		a.tell(Notice{
 			Key:     "connection:" + id,
-			Title:   strings.TrimSpace(name + " was not disconnected"),
+			Title:   strings.TrimSpace(say.Notices.NotDisconnected(name)),
 			Body:    text.Markup(fault.MessageOf(err), 200),
 			Buttons: []Button{showButton},
 		})
 	case d.Pending:
 		a.tell(Notice{
 			Key:   "connection:" + id,
-			Title: name + " is disconnected here",
-			Body:  name + " cannot be reached to withdraw the access. Keyturn goes on trying and shows it until it is done.",
+			Title: say.Notices.DisconnectedHere(name),
+			Body:  say.Notices.RevokingLater(name),
 		})
 	case !d.Revoked:
 		a.tell(Notice{
 			Key:   "connection:" + id,
-			Title: name + " is disconnected here",
-			Body:  name + " did not confirm that the access is withdrawn. You can withdraw it in your account there.",
+			Title: say.Notices.DisconnectedHere(name),
+			Body:  say.Notices.RevocationNotConfirmed(name),
 		})
 	}
 }

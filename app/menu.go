@@ -1,10 +1,11 @@
 package app
 
 import (
-	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
+	"keyturn/app/texts"
 	"keyturn/backend/fault"
 	"keyturn/backend/orchestrator"
 	"keyturn/backend/provider"
@@ -169,21 +170,24 @@ func choices(providers []provider.Listing, apps []orchestrator.App, favourites [
 	return all
 }
 
+// say is what the tray and notifications say, in the user's language.
+var say = texts.Here
+
 // menu draws the menu. loaded says that the store has been read at least once;
 // window that there is a window to lead to: without one, lines that need it
 // are left out.
 func menu(s orchestrator.Snapshot, offered []Choice, loaded, window bool) Menu {
 	mood, words := mood(s, loaded)
-	items := []Item{{Kind: Heading, Label: strings.ToUpper(words[:1]) + words[1:]}}
+	items := []Item{{Kind: Heading, Label: capital(words)}}
 	items = append(items, attemptLines(s)...)
 	items = append(items, connectionLines(s, window)...)
-	items = append(items, Item{Kind: ConnectMenu, Label: "Connect", Items: connectLines(offered, window)})
+	items = append(items, Item{Kind: ConnectMenu, Label: say.Menu.Connect, Items: connectLines(offered, window)})
 	if window {
-		items = append(items, Item{Kind: OpenLine, Label: "Open Keyturn", Action: Action{Show, ViewConnections}})
+		items = append(items, Item{Kind: OpenLine, Label: say.Menu.Open, Action: Action{Show, ViewConnections}})
 	}
 	items = append(items, guardLines(s, loaded)...)
-	items = append(items, Item{Kind: QuitLine, Label: "Quit", Action: Action{Verb: Quit}})
-	return Menu{Mood: mood, Title: "Keyturn: " + words, Items: items}
+	items = append(items, Item{Kind: QuitLine, Label: say.Menu.Quit, Action: Action{Verb: Quit}})
+	return Menu{Mood: mood, Title: say.Menu.Title(words), Items: items}
 }
 
 // guardLines are what keeps programs from tokens: for a moment, or with the key
@@ -193,15 +197,21 @@ func guardLines(s orchestrator.Snapshot, loaded bool) []Item {
 	case !loaded:
 		return nil
 	case s.Store != nil && fault.CodeOf(s.Store) == fault.StoreLocked:
-		return []Item{{Kind: LockLine, Label: "Unlock", Action: Action{Verb: Unlock}}}
+		return []Item{{Kind: LockLine, Label: say.Menu.Unlock, Action: Action{Verb: Unlock}}}
 	case s.Store != nil:
 		return nil
 	}
-	pause := Item{Kind: PauseLine, Label: "Pause hand-outs", Action: Action{Pause, "on"}}
+	pause := Item{Kind: PauseLine, Label: say.Menu.Pause, Action: Action{Pause, "on"}}
 	if s.Paused {
-		pause = Item{Kind: PauseLine, Label: "Resume hand-outs", Action: Action{Verb: Pause}}
+		pause = Item{Kind: PauseLine, Label: say.Menu.Resume, Action: Action{Verb: Pause}}
 	}
-	return []Item{pause, {Kind: LockLine, Label: "Lock", Action: Action{Verb: Lock}}}
+	return []Item{pause, {Kind: LockLine, Label: say.Menu.Lock, Action: Action{Verb: Lock}}}
+}
+
+// capital begins a sentence.
+func capital(words string) string {
+	_, n := utf8.DecodeRuneInString(words)
+	return strings.ToUpper(words[:n]) + words[n:]
 }
 
 // mood judges the whole. What the user is doing right now comes before what
@@ -224,31 +234,31 @@ func mood(s orchestrator.Snapshot, loaded bool) (Mood, string) {
 	}
 	switch {
 	case len(pending) == 1:
-		return Working, "connecting " + text.Clean(pending[0].ProviderName, 40)
+		return Working, say.Mood.Connecting(text.Clean(pending[0].ProviderName, 40))
 	case len(pending) > 1:
-		return Working, fmt.Sprintf("%d connects under way", len(pending))
+		return Working, say.Mood.ManyConnecting(len(pending))
 	case !loaded:
-		return Working, "starting"
+		return Working, say.Mood.Starting
 	case s.Store != nil && fault.CodeOf(s.Store) == fault.StoreLocked:
-		return Attention, "locked, the key that seals your tokens is not available"
+		return Attention, say.Mood.Locked
 	case s.Store != nil:
-		return Attention, text.Clean("not able to read its store. "+fault.MessageOf(s.Store), 80)
+		return Attention, text.Clean(say.Mood.Unreadable(fault.MessageOf(s.Store)), 80)
 	case s.Paused:
-		return Attention, "hand-outs are paused"
+		return Attention, say.Mood.Paused
 	case len(broken) == 1:
-		return Attention, whose(broken[0]) + " needs to be reconnected"
+		return Attention, say.Mood.NeedsReconnect(whose(broken[0]))
 	case len(broken) > 1:
-		return Attention, fmt.Sprintf("%d connections need to be reconnected", len(broken))
+		return Attention, say.Mood.ManyNeedReconnect(len(broken))
 	case len(s.Damaged) > 0:
-		return Attention, "a stored entry is damaged"
+		return Attention, say.Mood.Damaged
 	case len(retrying) == 1:
-		return Working, whose(retrying[0]) + " could not be renewed, trying again"
+		return Working, say.Mood.Retrying(whose(retrying[0]))
 	case len(retrying) > 1:
-		return Working, fmt.Sprintf("%d connections could not be renewed, trying again", len(retrying))
+		return Working, say.Mood.ManyRetrying(len(retrying))
 	case len(s.Connections) == 0:
-		return Well, "nothing connected yet"
+		return Well, say.Mood.Nothing
 	}
-	return Well, "all well"
+	return Well, say.Mood.Well
 }
 
 // whose names a connection in a few words.
@@ -266,19 +276,19 @@ func attemptLines(s orchestrator.Snapshot) []Item {
 		if a.Status != orchestrator.Pending || len(lines) == maxAttempts {
 			continue
 		}
-		step, again, link := " · finishing", Action{}, Action{}
+		label, again, link := say.Menu.Finishing, Action{}, Action{}
 		if a.Step == orchestrator.WaitingForBrowser && a.URL != "" {
-			step, again, link = " · waiting for you in the browser", Action{OpenPage, a.Handle}, Action{CopyLink, a.Handle}
+			label, again, link = say.Menu.Waiting, Action{OpenPage, a.Handle}, Action{CopyLink, a.Handle}
 		}
 		// The lines inside stay where they are: Cancel must not move to where
 		// Open was a moment ago.
 		lines = append(lines, Item{
 			Kind:  AttemptLine,
-			Label: text.Clean(a.ProviderName, 40) + step,
+			Label: label(text.Clean(a.ProviderName, 40)),
 			Items: []Item{
-				{Label: "Open page again", Action: again},
-				{Label: "Copy link", Action: link},
-				{Label: "Cancel", Action: Action{Cancel, a.Handle}},
+				{Label: say.Menu.OpenPage, Action: again},
+				{Label: say.Menu.CopyLink, Action: link},
+				{Label: say.Menu.Cancel, Action: Action{Cancel, a.Handle}},
 			},
 		})
 	}
@@ -307,8 +317,8 @@ func connectionLines(s orchestrator.Snapshot, window bool) []Item {
 			Kind:  ConnectionLine,
 			Label: label + " · " + text.Clean(c.Health, 100),
 			Items: []Item{
-				{Label: "Reconnect", Action: Action{Reconnect, c.ID}},
-				{Label: "Disconnect", Action: Action{Disconnect, c.ID}},
+				{Label: say.Menu.Reconnect, Action: Action{Reconnect, c.ID}},
+				{Label: say.Menu.Disconnect, Action: Action{Disconnect, c.ID}},
 			},
 		})
 	}
@@ -317,14 +327,14 @@ func connectionLines(s orchestrator.Snapshot, window bool) []Item {
 			lines = append(lines, Item{
 				Kind:  ConnectionLine,
 				Label: whose(c) + " · " + text.Clean(c.Health, 100),
-				Items: []Item{{Label: "Try again now", Action: Action{Disconnect, c.ID}}},
+				Items: []Item{{Label: say.Menu.TryAgainNow, Action: Action{Disconnect, c.ID}}},
 			})
 		}
 	}
 	if hidden > 0 {
-		more := Item{Kind: MoreConnections, Label: fmt.Sprintf("%d more…", hidden), Action: Action{Show, ViewConnections}}
+		more := Item{Kind: MoreConnections, Label: say.Menu.MoreConnections(hidden), Action: Action{Show, ViewConnections}}
 		if !window {
-			more = Item{Kind: MoreConnections, Label: fmt.Sprintf("%d more: keyturn status", hidden)}
+			more = Item{Kind: MoreConnections, Label: say.Menu.MoreConnectionsHow(hidden)}
 		}
 		lines = append(lines, more)
 	}
@@ -357,11 +367,11 @@ func connectLines(offered []Choice, window bool) []Item {
 	}
 	switch {
 	case window:
-		lines = append(lines, Item{Label: "More…", Action: Action{Show, ViewConnect}})
+		lines = append(lines, Item{Label: say.Menu.More, Action: Action{Show, ViewConnect}})
 	case more:
-		lines = append(lines, Item{Label: "More: keyturn providers list"})
+		lines = append(lines, Item{Label: say.Menu.MoreProvidersHow})
 	case len(lines) == 0:
-		lines = append(lines, Item{Label: "No provider is ready: keyturn apps upsert"})
+		lines = append(lines, Item{Label: say.Menu.NoProviderIsReady})
 	}
 	return lines
 }

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -37,7 +36,7 @@ type standing struct {
 	name   string // begins its keys
 	holds  func(orchestrator.Connection, time.Time) bool
 	tell   func(orchestrator.Connection) Notice
-	many   string // the title for several: %d says how many
+	many   func(n int) string // the title for several
 	urgent bool
 	// mend is what helps at once, if anything does.
 	mend func(orchestrator.Connection) Button
@@ -53,43 +52,43 @@ const (
 )
 
 func reconnectButton(c orchestrator.Connection) Button {
-	return Button{"Reconnect", Action{Reconnect, c.ID}}
+	return Button{say.Notices.Reconnect, Action{Reconnect, c.ID}}
 }
 
 var standings = []standing{{
 	name:  "reconnect",
 	holds: func(c orchestrator.Connection, _ time.Time) bool { return c.Status == orchestrator.NeedsReconnect },
 	tell: func(c orchestrator.Connection) Notice {
-		return Notice{Title: plain(c) + " needs to be reconnected", Body: inFull(c.Health)}
+		return Notice{Title: say.Notices.NeedsReconnect(plain(c)), Body: inFull(c.Health)}
 	},
-	many:   "%d connections need to be reconnected",
+	many:   say.Notices.ManyNeedReconnect,
 	urgent: true,
 	mend:   reconnectButton,
 }, {
 	name:  "outage",
 	holds: hurts,
 	tell: func(c orchestrator.Connection) Notice {
-		return Notice{Title: plain(c) + " cannot be renewed", Body: inFull(c.Health)}
+		return Notice{Title: say.Notices.NotRenewed(plain(c)), Body: inFull(c.Health)}
 	},
-	many: "%d connections cannot be renewed",
+	many: say.Notices.ManyNotRenewed,
 }, {
 	name:  "unsaved",
 	holds: func(c orchestrator.Connection, _ time.Time) bool { return c.Unsaved },
 	tell: func(c orchestrator.Connection) Notice {
-		return Notice{Title: plain(c) + " could not be saved", Body: inFull(c.Health)}
+		return Notice{Title: say.Notices.NotSaved(plain(c)), Body: inFull(c.Health)}
 	},
-	many:   "%d connections could not be saved",
+	many:   say.Notices.ManyNotSaved,
 	urgent: true,
 }, {
 	name:  "forecast",
 	holds: foreseen,
 	tell: func(c orchestrator.Connection) Notice {
 		return Notice{
-			Title: plain(c) + " will ask you to sign in again on " + c.Forecast.At.Local().Format("Monday, 2 January"),
+			Title: say.Notices.SignIn(plain(c), c.Forecast.At.Local().Format(say.Notices.Day)),
 			Body:  text.Markup(strings.TrimSpace(c.Forecast.Says+" "+c.Forecast.Fix), 200),
 		}
 	},
-	many: "%d connections will ask you to sign in again soon",
+	many: say.Notices.ManySignIn,
 	mend: reconnectButton,
 }}
 
@@ -110,16 +109,16 @@ func (s *standing) group(list []orchestrator.Connection) Notice {
 		n.Key = s.name
 		return s.finish(n)
 	}
-	names := plain(list[0]) + " and " + plain(list[1])
+	names := say.Notices.Two(plain(list[0]), plain(list[1]))
 	if len(list) > 2 {
-		names = fmt.Sprintf("%s, %s and %d more", plain(list[0]), plain(list[1]), len(list)-2)
+		names = say.Notices.Several(plain(list[0]), plain(list[1]), len(list)-2)
 	}
-	return s.finish(Notice{Key: s.name, Title: fmt.Sprintf(s.many, len(list)), Body: names + "."})
+	return s.finish(Notice{Key: s.name, Title: s.many(len(list)), Body: names})
 }
 
 func (s *standing) finish(n Notice) Notice {
 	n.Urgent = s.urgent
-	n.Buttons = append([]Button{showButton}, append(n.Buttons, Button{"Snooze for an hour", Action{Snooze, n.Key}})...)
+	n.Buttons = append([]Button{showButton}, append(n.Buttons, Button{say.Notices.Snooze, Action{Snooze, n.Key}})...)
 	return n
 }
 
@@ -140,10 +139,10 @@ func inFull(health string) string {
 	if says == "" {
 		return ""
 	}
-	return strings.ToUpper(says[:1]) + says[1:] + "."
+	return capital(says) + "."
 }
 
-var showButton = Button{"Show", Action{Show, ViewConnections}}
+var showButton = Button{say.Notices.Show, Action{Show, ViewConnections}}
 
 // complete tells of an attempt that went well.
 func complete(a orchestrator.Attempt) Notice {
@@ -164,26 +163,19 @@ func unconnected(a orchestrator.Attempt) Notice {
 	again := Action{Show, viewOfProvider(a.Provider)}
 	return Notice{
 		Key:     "attempt:" + a.Provider,
-		Title:   name + " was not connected",
+		Title:   say.Notices.NotConnected(name),
 		Body:    whyFailed(a.Code, name, a.Message),
-		Buttons: []Button{{tryAgain, again}},
+		Buttons: []Button{{say.Notices.TryAgain, again}},
 	}
 }
 
-// tryAgain is a button that needs no window; see show.
-const tryAgain = "Try again"
-
 func connectedTitle(a orchestrator.Attempt) string {
-	name, account := text.Markup(a.ProviderName, 40), text.Markup(a.Account, 60)
-	if account == "" {
-		return name + " connected"
-	}
-	return name + " connected as " + account
+	return say.Notices.Connected(text.Markup(a.ProviderName, 40), text.Markup(a.Account, 60))
 }
 
 // connectedWho is connectedTitle for a list.
 func connectedWho(a orchestrator.Attempt) string {
-	return strings.Replace(connectedTitle(a), " connected", "", 1)
+	return say.Notices.Who(text.Markup(a.ProviderName, 40), text.Markup(a.Account, 60))
 }
 
 func missingWords(missing []string) string {
@@ -191,33 +183,15 @@ func missingWords(missing []string) string {
 	case 0:
 		return ""
 	case 1:
-		return "Not granted: " + text.Markup(missing[0], 80) + "."
+		return say.Notices.NotGranted(text.Markup(missing[0], 80))
 	}
-	return fmt.Sprintf("%d of the scopes asked for were not granted.", len(missing))
-}
-
-// why has a sentence for each code that an attempt is likely to end with; %s
-// is the provider.
-var why = map[fault.Code]string{
-	fault.Denied:                 "Access was denied at %s. Nothing was stored.",
-	fault.Expired:                "Nobody answered in time. You can start again whenever you like.",
-	fault.IssMissing:             "The answer did not say that it came from %s, so it was not used.",
-	fault.IssMismatch:            "The answer came from somebody else than %s, so it was not used.",
-	fault.ExchangeFailed:         "%s did not accept the authorization code. Try again.",
-	fault.ExchangeOutcomeUnknown: "The connection to %s broke at the last step. Try again.",
-	fault.IdentityFailed:         "%s did not say whose account it is. Nothing was stored.",
-	fault.ProviderUnavailable:    "%s does not answer. Check the network, or try again later.",
-	fault.ProviderError:          "%s answered with an error. Try again.",
-	fault.ClientRefused:          "%s does not accept the OAuth app. Check its client id and secret.",
-	fault.StoreLocked:            "The key that seals your tokens is not available. Unlock your keyring and try again.",
-	fault.DiskFull:               "The disk is full, so the connection to %s could not be saved.",
-	fault.PortInUse:              "Another program uses the port that %s has to answer to.",
+	return say.Notices.ManyNotGranted(len(missing))
 }
 
 // whyFailed returns the sentence for a code, or else the attempt's own.
 func whyFailed(code fault.Code, name, message string) string {
-	if sentence, ok := why[code]; ok {
-		return strings.Replace(sentence, "%s", name, 1)
+	if sentence, ok := say.Notices.Why[code]; ok {
+		return sentence(name)
 	}
 	return text.Markup(message, 200)
 }

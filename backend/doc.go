@@ -9,6 +9,7 @@
 //	                     │
 //	                   app/                 window, tray, notices, single instance, wiring
 //	                     │                  app/open: the browser · app/cli: the command line
+//	                     │                  app/texts: what tray and notices say
 //	                     │                  app/e2e, app/bench: proofs on the built programs
 //	   ┌─────────────────┼─────────────────────┐
 //	   ▼                 ▼                     ▼

@@ -1,0 +1,88 @@
+// Package texts holds what the tray and notifications say. Sentences are whole,
+// so that a language is one more file like en.go, and one more line in
+// languages. How a connection is, and why something failed, is said by the core
+// (orchestrator.Connection.Health, fault.MessageOf) and passed on.
+package texts
+
+import (
+	"os"
+	"strings"
+
+	"keyturn/backend/fault"
+)
+
+// Texts are the words of one language. Names of providers, accounts and scopes
+// come clean and cut to length.
+type Texts struct {
+	Menu    Menu
+	Mood    Mood
+	Notices Notices
+}
+
+// Menu is the menu of the tray.
+type Menu struct {
+	Title                               func(mood string) string
+	Connect, More, Open, Quit           string
+	Pause, Resume, Lock, Unlock         string
+	OpenPage, CopyLink, Cancel          string
+	Reconnect, Disconnect, TryAgainNow  string
+	Finishing, Waiting                  func(provider string) string
+	MoreConnections, MoreConnectionsHow func(n int) string // in the window; on the command line
+	MoreProvidersHow, NoProviderIsReady string
+}
+
+// Mood is the overall state in words: begun small, because it follows a colon.
+type Mood struct {
+	Starting, Locked, Paused, Damaged, Nothing, Well string
+	Connecting, NeedsReconnect, Retrying             func(whose string) string
+	ManyConnecting, ManyNeedReconnect, ManyRetrying  func(n int) string
+	Unreadable                                       func(why string) string
+}
+
+// Notices are the notifications.
+type Notices struct {
+	Show, Reconnect, TryAgain, OpenPage, CopyLink, Snooze string
+
+	Connected, Who func(provider, account string) string // account may be ""; Who is for lists
+	ManyConnected  func(n int) string
+	NotGranted     func(scope string) string
+	ManyNotGranted func(n int) string
+	NotConnected   func(provider string) string
+	Why            map[fault.Code]func(provider string) string // absent: the core's own sentence
+
+	// Of one connection, and of several.
+	NeedsReconnect, NotRenewed, NotSaved func(whose string) string
+	SignIn                               func(whose, day string) string
+	Day                                  string // layout of a day, as in time.Format
+
+	ManyNeedReconnect, ManyNotRenewed, ManyNotSaved, ManySignIn func(n int) string
+	Two                                                         func(one, other string) string
+	Several                                                     func(one, other string, more int) string
+
+	LinkNotCopied                         string
+	WaitsFor, NoBrowserFor                func(provider string) string
+	NoClipboard                           func(provider string) string
+	NotDisconnected, DisconnectedHere     func(provider string) string
+	RevokingLater, RevocationNotConfirmed func(provider string) string
+}
+
+var languages = map[string]*Texts{"en": english}
+
+// Of returns the words of the language that the environment asks for (POSIX
+// locale(7): LC_ALL, LC_MESSAGES, LANG), or English.
+func Of(getenv func(string) string) *Texts {
+	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+		if locale := getenv(name); locale != "" {
+			tag, _, _ := strings.Cut(locale, ".")
+			tag, _, _ = strings.Cut(tag, "_")
+			if t := languages[strings.ToLower(tag)]; t != nil {
+				return t
+			}
+			break
+		}
+	}
+	return english
+}
+
+// Here are the words for this process.
+var Here = Of(os.Getenv)

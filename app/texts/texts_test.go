@@ -1,0 +1,71 @@
+package texts
+
+import (
+	"reflect"
+	"testing"
+
+	"keyturn/backend/fault"
+)
+
+// Every language says everything: a field that is forgotten is a word that is
+// missing from the tray, or a click that ends the program.
+func TestEveryLanguageIsComplete(t *testing.T) {
+	for name, language := range languages {
+		complete(t, name, reflect.ValueOf(*language))
+		for code := range english.Notices.Why {
+			if language.Notices.Why[code] == nil {
+				t.Errorf("%s has no sentence for %s", name, code)
+			}
+		}
+	}
+}
+
+func complete(t *testing.T, path string, v reflect.Value) {
+	for i := range v.NumField() {
+		name := path + "." + v.Type().Field(i).Name
+		switch field := v.Field(i); {
+		case field.IsZero():
+			t.Errorf("%s is missing", name)
+		case field.Kind() == reflect.Struct:
+			complete(t, name, field)
+		}
+	}
+}
+
+func TestTheEnvironmentSaysWhichLanguage(t *testing.T) {
+	other := *english
+	languages["xx"] = &other
+	t.Cleanup(func() { delete(languages, "xx") })
+	for _, c := range []struct {
+		env  map[string]string
+		want *Texts
+	}{
+		{nil, english},
+		{map[string]string{"LANG": "C.UTF-8"}, english},
+		{map[string]string{"LANG": "xx_YY.UTF-8"}, &other},
+		{map[string]string{"LANG": "xx"}, &other},
+		{map[string]string{"LANG": "xx.UTF-8@euro"}, &other},
+		{map[string]string{"LANG": "xx_YY", "LC_MESSAGES": "en_GB"}, english},
+		{map[string]string{"LANG": "en_GB", "LC_ALL": "xx_YY", "LC_MESSAGES": "en_GB"}, &other},
+	} {
+		if got := Of(func(name string) string { return c.env[name] }); got != c.want {
+			t.Errorf("%v", c.env)
+		}
+	}
+}
+
+func TestWordsAreFilledIn(t *testing.T) {
+	n := english.Notices
+	for got, want := range map[string]string{
+		n.Connected("GitHub", "octocat"):      "GitHub connected as octocat",
+		n.Connected("GitHub", ""):             "GitHub connected",
+		n.Why[fault.Expired]("GitHub"):        "Nobody answered in time. You can start again whenever you like.",
+		n.Why[fault.Denied]("100% GitHub"):    "Access was denied at 100% GitHub. Nothing was stored.",
+		english.Mood.Unreadable("Disk full."): "not able to read its store. Disk full.",
+		english.Menu.MoreConnections(85):      "85 more…",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
