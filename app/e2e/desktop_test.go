@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -97,7 +98,7 @@ func TestADesktopFromFirstStartToQuit(t *testing.T) {
 }
 
 // TestTrayAndNotificationsComeAndGo starts before there is a panel, takes the
-// panel away and brings it back (PR-17), and never has a notification daemon.
+// panel away and brings it back (PR-17), also while Keyturn sleeps, and never has a notification daemon.
 func TestTrayAndNotificationsComeAndGo(t *testing.T) {
 	s := newScreen(t)
 	defer s.photographFailure()
@@ -114,14 +115,22 @@ func TestTrayAndNotificationsComeAndGo(t *testing.T) {
 	s.menu().open("Connect")
 	s.must("xdotool", "key", "Escape", "key", "Escape")
 
-	_ = panel.Process.Kill()
-	rig.Eventually(t, 10*time.Second, "the icon to go with the panel", func() bool {
-		killAll("HOME="+s.home, "panel-") // its plugins are processes of their own
-		n, _ := brass(s.look())
-		return n == 0
-	})
-	s.panel()
-	s.icon()
+	for _, asleep := range []bool{false, true} {
+		if asleep { // as in a suspend: the panel is another one when Keyturn goes on
+			_ = k.Cmd.Process.Signal(syscall.SIGSTOP)
+		}
+		_ = panel.Process.Kill()
+		rig.Eventually(t, 10*time.Second, "the icon to go with the panel", func() bool {
+			killAll("HOME="+s.home, "panel-") // its plugins are processes of their own
+			n, _ := brass(s.look())
+			return n == 0
+		})
+		panel = s.panel()
+		if asleep {
+			_ = k.Cmd.Process.Signal(syscall.SIGCONT)
+		}
+		s.icon()
+	}
 	s.shoot("desktop-20-panel-back.png")
 
 	newAuthority(t, "acme", "Acme", demo.Options{}).connect(k)
