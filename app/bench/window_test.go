@@ -153,7 +153,7 @@ func share(d time.Duration) string { return fmt.Sprintf("%.3f %%", 100*float64(d
 // it is left alone.
 func works(t *testing.T, pid int) time.Duration {
 	t.Helper()
-	time.Sleep(5 * time.Second) // WebKit tidies up after a page has come
+	time.Sleep(12 * time.Second) // WebKit tidies up eight to eleven seconds after a page was shown
 	before := worked(pid)
 	time.Sleep(idleFor)
 	return worked(pid) - before
