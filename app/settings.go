@@ -5,6 +5,7 @@ import (
 
 	"keyturn/backend/api/wire"
 	"keyturn/backend/config"
+	"keyturn/backend/fault"
 )
 
 // settings are what the user can change, and the file they are in. A file that
@@ -21,6 +22,9 @@ type settings struct {
 func openSettings(path string) *settings {
 	s := &settings{path: path, autostart: newAutostart()}
 	s.now, s.err = config.Load(path)
+	if s.err == nil {
+		s.err = free(s.now.CallbackPort)
+	}
 	if s.err != nil {
 		s.now = config.Default()
 	}
@@ -78,6 +82,9 @@ func (s *settings) save(in wire.Settings) error {
 	if in.Favourites != nil {
 		next.Favourites = *in.Favourites
 	}
+	if err := free(next.CallbackPort); err != nil {
+		return err
+	}
 	if err := config.Save(s.path, next); err != nil {
 		return err
 	}
@@ -87,5 +94,13 @@ func (s *settings) save(in wire.Settings) error {
 		}
 	}
 	s.now = next
+	return nil
+}
+
+// free reports a callback port that is used for something else here.
+func free(port int) error {
+	if port == demoPort {
+		return fault.New(fault.BadRequest, "callback_port cannot be %d: that port is the demo provider's.", port)
+	}
 	return nil
 }

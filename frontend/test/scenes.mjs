@@ -107,7 +107,7 @@ export const scenes = {
       await see(page, 'Look again')
       await page.getByLabel('Callback port').fill('27420')
       await press(page, 'Save')
-      await see(page, 'is the demo provider’s')
+      await see(page, 'is the demo provider\'s')
     },
   },
   own: { world: () => new World('ordinary'), view: 'own', then: (page) => see(page, 'Everything else is read') },

@@ -380,7 +380,7 @@ export class World {
       case 'GET settings':
         return this.settings
       case 'POST settings':
-        if (body.callback_port === 27420) throw new Refusal(400, 'bad_request', 'Port 27420 is the demo provider’s.')
+        if (body.callback_port === 27420) throw new Refusal(400, 'bad_request', 'callback_port cannot be 27420: that port is the demo provider\'s.')
         return Object.assign(this.settings, body)
       case 'GET diagnosis':
         return {
