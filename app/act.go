@@ -111,15 +111,15 @@ func (a *App) connect(ctx context.Context, r orchestrator.ConnectRequest) {
 		a.log.Info("connect from the menu", "provider", r.Provider, "code", fault.CodeOf(err))
 		a.tell(Notice{
 			Key:     "attempt:" + r.Provider,
-			Title:   say.Notices.NotConnected(name),
+			Title:   say().Notices.NotConnected(name),
 			Body:    text.Markup(fault.MessageOf(err), 200),
-			Buttons: []Button{{say.Notices.Show, Action{Show, viewOfProvider(r.Provider)}}},
+			Buttons: []Button{{say().Notices.Show, Action{Show, viewOfProvider(r.Provider)}}},
 		})
 	case started.Joined:
 		a.tell(Notice{
 			Key:     "attempt:" + r.Provider,
-			Title:   say.Notices.WaitsFor(name),
-			Buttons: []Button{{say.Notices.OpenPage, Action{OpenPage, started.Attempt.Handle}}, {say.Notices.CopyLink, Action{CopyLink, started.Attempt.Handle}}},
+			Title:   say().Notices.WaitsFor(name),
+			Buttons: []Button{{say().Notices.OpenPage, Action{OpenPage, started.Attempt.Handle}}, {say().Notices.CopyLink, Action{CopyLink, started.Attempt.Handle}}},
 		})
 	default:
 		a.browse(started.Attempt)
@@ -157,9 +157,9 @@ func (a *App) browse(attempt orchestrator.Attempt) {
 	a.log.Warn("the browser was not opened", "provider", attempt.Provider, "code", fault.CodeOf(err), "err", err)
 	a.tell(Notice{
 		Key:     "attempt:" + attempt.Provider,
-		Title:   say.Notices.NoBrowserFor(text.Markup(attempt.ProviderName, 40)),
+		Title:   say().Notices.NoBrowserFor(text.Markup(attempt.ProviderName, 40)),
 		Body:    text.Markup(fault.MessageOf(err), 200),
-		Buttons: []Button{{say.Notices.CopyLink, Action{CopyLink, attempt.Handle}}},
+		Buttons: []Button{{say().Notices.CopyLink, Action{CopyLink, attempt.Handle}}},
 	})
 }
 
@@ -189,8 +189,8 @@ func (a *App) copyLink(ctx context.Context, handle string) {
 	a.log.Info("the link was not copied", "err", err)
 	a.tell(Notice{
 		Key:   "attempt:" + attempt.Provider,
-		Title: say.Notices.LinkNotCopied,
-		Body:  say.Notices.NoClipboard(attempt.Provider),
+		Title: say().Notices.LinkNotCopied,
+		Body:  say().Notices.NoClipboard(attempt.Provider),
 	})
 }
 
@@ -204,21 +204,21 @@ func (a *App) disconnect(ctx context.Context, id string) {
 		a.log.Warn("disconnect from the menu", "connection", id, "code", fault.CodeOf(err), "err", err)
 		a.tell(Notice{
 			Key:     "connection:" + id,
-			Title:   strings.TrimSpace(say.Notices.NotDisconnected(name)),
+			Title:   strings.TrimSpace(say().Notices.NotDisconnected(name)),
 			Body:    text.Markup(fault.MessageOf(err), 200),
 			Buttons: []Button{showButton},
 		})
 	case d.Pending:
 		a.tell(Notice{
 			Key:   "connection:" + id,
-			Title: say.Notices.DisconnectedHere(name),
-			Body:  say.Notices.RevokingLater(name),
+			Title: say().Notices.DisconnectedHere(name),
+			Body:  say().Notices.RevokingLater(name),
 		})
 	case !d.Revoked:
 		a.tell(Notice{
 			Key:   "connection:" + id,
-			Title: say.Notices.DisconnectedHere(name),
-			Body:  say.Notices.RevocationNotConfirmed(name),
+			Title: say().Notices.DisconnectedHere(name),
+			Body:  say().Notices.RevocationNotConfirmed(name),
 		})
 	}
 }

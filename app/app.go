@@ -24,6 +24,7 @@ import (
 	"sync"
 	"time"
 
+	"keyturn/app/texts"
 	"keyturn/backend/activity"
 	"keyturn/backend/api"
 	"keyturn/backend/api/wire"
@@ -115,6 +116,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.log.Info("start", "program", program, "version", Version, "user", whoAmI())
 	defer a.log.Info("stop")
 	a.settings = openSettings(a.places.Config)
+	texts.Speak(a.settings.all().Language)
 	a.activity = activity.Open(filepath.Join(filepath.Dir(a.places.Log), "activity.log"), a.log)
 	a.activity.Switch(*a.settings.get().Activity)
 	defer start(a.ctx, "activity", a.activity.Run, a.log, a.quit)()
@@ -246,10 +248,12 @@ func (a *App) apiOptions() api.Options {
 // saveSettings changes the settings, and what they mean for a running Keyturn.
 func (a *App) saveSettings(in wire.Settings) error {
 	err := a.settings.save(in)
-	a.activity.Switch(*a.settings.get().Activity)
+	now := a.settings.get()
+	a.activity.Switch(*now.Activity)
+	texts.Speak(*now.Language)
 	a.window.changed()
 	if a.tray != nil {
-		a.tray.show(a.menu()) // its favourites
+		a.tray.show(a.menu()) // its favourites, and its language
 	}
 	return err
 }

@@ -220,7 +220,7 @@ func (b *board) ended(s orchestrator.Snapshot, at time.Time) (list []Notice) {
 		}
 		list = append(list, Notice{
 			Key:     "connected",
-			Title:   say.Notices.ManyConnected(len(whose)),
+			Title:   say().Notices.ManyConnected(len(whose)),
 			Body:    text.Clean(strings.Join(whose, ", "), 200) + ".",
 			Buttons: []Button{showButton},
 		})

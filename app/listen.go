@@ -126,7 +126,7 @@ func (a *App) notify(n Notice) error {
 // them must not put it off.
 func windowless(n Notice) Notice {
 	n.Buttons = slices.DeleteFunc(slices.Clone(n.Buttons), func(b Button) bool {
-		return b.Action.Verb == Show && b.Label != say.Notices.TryAgain
+		return b.Action.Verb == Show && b.Label != say().Notices.TryAgain
 	})
 	if len(n.Buttons) > 0 && n.Buttons[0].Action.Verb == Snooze {
 		n.Buttons = nil

@@ -42,7 +42,7 @@ func TestNotificationsCanBeSwitchedOff(t *testing.T) {
 }
 
 func TestWithoutAWindowANotificationLeadsWhereItCan(t *testing.T) {
-	again := Button{say.Notices.TryAgain, Action{Show, viewOfProvider("github")}}
+	again := Button{say().Notices.TryAgain, Action{Show, viewOfProvider("github")}}
 	link := Button{"Copy link", Action{CopyLink, "h1"}}
 	later := Button{"Snooze", Action{Snooze, "k"}}
 	for _, tt := range []struct{ in, want []Button }{

@@ -3,6 +3,7 @@ package app
 import (
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"keyturn/app/texts"
@@ -181,13 +182,13 @@ func menu(s orchestrator.Snapshot, offered []Choice, loaded, window bool) Menu {
 	items := []Item{{Kind: Heading, Label: capital(words)}}
 	items = append(items, attemptLines(s)...)
 	items = append(items, connectionLines(s, window)...)
-	items = append(items, Item{Kind: ConnectMenu, Label: say.Menu.Connect, Items: connectLines(offered, window)})
+	items = append(items, Item{Kind: ConnectMenu, Label: say().Menu.Connect, Items: connectLines(offered, window)})
 	if window {
-		items = append(items, Item{Kind: OpenLine, Label: say.Menu.Open, Action: Action{Show, ViewConnections}})
+		items = append(items, Item{Kind: OpenLine, Label: say().Menu.Open, Action: Action{Show, ViewConnections}})
 	}
 	items = append(items, guardLines(s, loaded)...)
-	items = append(items, Item{Kind: QuitLine, Label: say.Menu.Quit, Action: Action{Verb: Quit}})
-	return Menu{Mood: mood, Title: say.Menu.Title(words), Items: items}
+	items = append(items, Item{Kind: QuitLine, Label: say().Menu.Quit, Action: Action{Verb: Quit}})
+	return Menu{Mood: mood, Title: say().Menu.Title(words), Items: items}
 }
 
 // guardLines are what keeps programs from tokens: for a moment, or with the key
@@ -197,15 +198,15 @@ func guardLines(s orchestrator.Snapshot, loaded bool) []Item {
 	case !loaded:
 		return nil
 	case s.Store != nil && fault.CodeOf(s.Store) == fault.StoreLocked:
-		return []Item{{Kind: LockLine, Label: say.Menu.Unlock, Action: Action{Verb: Unlock}}}
+		return []Item{{Kind: LockLine, Label: say().Menu.Unlock, Action: Action{Verb: Unlock}}}
 	case s.Store != nil:
 		return nil
 	}
-	pause := Item{Kind: PauseLine, Label: say.Menu.Pause, Action: Action{Pause, "on"}}
+	pause := Item{Kind: PauseLine, Label: say().Menu.Pause, Action: Action{Pause, "on"}}
 	if s.Paused {
-		pause = Item{Kind: PauseLine, Label: say.Menu.Resume, Action: Action{Verb: Pause}}
+		pause = Item{Kind: PauseLine, Label: say().Menu.Resume, Action: Action{Verb: Pause}}
 	}
-	return []Item{pause, {Kind: LockLine, Label: say.Menu.Lock, Action: Action{Verb: Lock}}}
+	return []Item{pause, {Kind: LockLine, Label: say().Menu.Lock, Action: Action{Verb: Lock}}}
 }
 
 // capital begins a sentence.
@@ -234,31 +235,31 @@ func mood(s orchestrator.Snapshot, loaded bool) (Mood, string) {
 	}
 	switch {
 	case len(pending) == 1:
-		return Working, say.Mood.Connecting(text.Clean(pending[0].ProviderName, 40))
+		return Working, say().Mood.Connecting(text.Clean(pending[0].ProviderName, 40))
 	case len(pending) > 1:
-		return Working, say.Mood.ManyConnecting(len(pending))
+		return Working, say().Mood.ManyConnecting(len(pending))
 	case !loaded:
-		return Working, say.Mood.Starting
+		return Working, say().Mood.Starting
 	case s.Store != nil && fault.CodeOf(s.Store) == fault.StoreLocked:
-		return Attention, say.Mood.Locked
+		return Attention, say().Mood.Locked
 	case s.Store != nil:
-		return Attention, text.Clean(say.Mood.Unreadable(fault.MessageOf(s.Store)), 80)
+		return Attention, text.Clean(say().Mood.Unreadable(fault.MessageOf(s.Store)), 80)
 	case s.Paused:
-		return Attention, say.Mood.Paused
+		return Attention, say().Mood.Paused
 	case len(broken) == 1:
-		return Attention, say.Mood.NeedsReconnect(whose(broken[0]))
+		return Attention, say().Mood.NeedsReconnect(whose(broken[0]))
 	case len(broken) > 1:
-		return Attention, say.Mood.ManyNeedReconnect(len(broken))
+		return Attention, say().Mood.ManyNeedReconnect(len(broken))
 	case len(s.Damaged) > 0:
-		return Attention, say.Mood.Damaged
+		return Attention, say().Mood.Damaged
 	case len(retrying) == 1:
-		return Working, say.Mood.Retrying(whose(retrying[0]))
+		return Working, say().Mood.Retrying(whose(retrying[0]))
 	case len(retrying) > 1:
-		return Working, say.Mood.ManyRetrying(len(retrying))
+		return Working, say().Mood.ManyRetrying(len(retrying))
 	case len(s.Connections) == 0:
-		return Well, say.Mood.Nothing
+		return Well, say().Mood.Nothing
 	}
-	return Well, say.Mood.Well
+	return Well, say().Mood.Well
 }
 
 // whose names a connection in a few words.
@@ -276,9 +277,9 @@ func attemptLines(s orchestrator.Snapshot) []Item {
 		if a.Status != orchestrator.Pending || len(lines) == maxAttempts {
 			continue
 		}
-		label, again, link := say.Menu.Finishing, Action{}, Action{}
+		label, again, link := say().Menu.Finishing, Action{}, Action{}
 		if a.Step == orchestrator.WaitingForBrowser && a.URL != "" {
-			label, again, link = say.Menu.Waiting, Action{OpenPage, a.Handle}, Action{CopyLink, a.Handle}
+			label, again, link = say().Menu.Waiting, Action{OpenPage, a.Handle}, Action{CopyLink, a.Handle}
 		}
 		// The lines inside stay where they are: Cancel must not move to where
 		// Open was a moment ago.
@@ -286,9 +287,9 @@ func attemptLines(s orchestrator.Snapshot) []Item {
 			Kind:  AttemptLine,
 			Label: label(text.Clean(a.ProviderName, 40)),
 			Items: []Item{
-				{Label: say.Menu.OpenPage, Action: again},
-				{Label: say.Menu.CopyLink, Action: link},
-				{Label: say.Menu.Cancel, Action: Action{Cancel, a.Handle}},
+				{Label: say().Menu.OpenPage, Action: again},
+				{Label: say().Menu.CopyLink, Action: link},
+				{Label: say().Menu.Cancel, Action: Action{Cancel, a.Handle}},
 			},
 		})
 	}
@@ -315,10 +316,10 @@ func connectionLines(s orchestrator.Snapshot, window bool) []Item {
 		}
 		lines = append(lines, Item{
 			Kind:  ConnectionLine,
-			Label: label + " · " + text.Clean(c.Health, 100),
+			Label: label + " · " + text.Clean(say().How(c, time.Now()), 100),
 			Items: []Item{
-				{Label: say.Menu.Reconnect, Action: Action{Reconnect, c.ID}},
-				{Label: say.Menu.Disconnect, Action: Action{Disconnect, c.ID}},
+				{Label: say().Menu.Reconnect, Action: Action{Reconnect, c.ID}},
+				{Label: say().Menu.Disconnect, Action: Action{Disconnect, c.ID}},
 			},
 		})
 	}
@@ -326,15 +327,15 @@ func connectionLines(s orchestrator.Snapshot, window bool) []Item {
 		if len(lines) < maxConnections {
 			lines = append(lines, Item{
 				Kind:  ConnectionLine,
-				Label: whose(c) + " · " + text.Clean(c.Health, 100),
-				Items: []Item{{Label: say.Menu.TryAgainNow, Action: Action{Disconnect, c.ID}}},
+				Label: whose(c) + " · " + text.Clean(say().How(c, time.Now()), 100),
+				Items: []Item{{Label: say().Menu.TryAgainNow, Action: Action{Disconnect, c.ID}}},
 			})
 		}
 	}
 	if hidden > 0 {
-		more := Item{Kind: MoreConnections, Label: say.Menu.MoreConnections(hidden), Action: Action{Show, ViewConnections}}
+		more := Item{Kind: MoreConnections, Label: say().Menu.MoreConnections(hidden), Action: Action{Show, ViewConnections}}
 		if !window {
-			more = Item{Kind: MoreConnections, Label: say.Menu.MoreConnectionsHow(hidden)}
+			more = Item{Kind: MoreConnections, Label: say().Menu.MoreConnectionsHow(hidden)}
 		}
 		lines = append(lines, more)
 	}
@@ -367,11 +368,11 @@ func connectLines(offered []Choice, window bool) []Item {
 	}
 	switch {
 	case window:
-		lines = append(lines, Item{Label: say.Menu.More, Action: Action{Show, ViewConnect}})
+		lines = append(lines, Item{Label: say().Menu.More, Action: Action{Show, ViewConnect}})
 	case more:
-		lines = append(lines, Item{Label: say.Menu.MoreProvidersHow})
+		lines = append(lines, Item{Label: say().Menu.MoreProvidersHow})
 	case len(lines) == 0:
-		lines = append(lines, Item{Label: say.Menu.NoProviderIsReady})
+		lines = append(lines, Item{Label: say().Menu.NoProviderIsReady})
 	}
 	return lines
 }

@@ -52,43 +52,43 @@ const (
 )
 
 func reconnectButton(c orchestrator.Connection) Button {
-	return Button{say.Notices.Reconnect, Action{Reconnect, c.ID}}
+	return Button{say().Notices.Reconnect, Action{Reconnect, c.ID}}
 }
 
 var standings = []standing{{
 	name:  "reconnect",
 	holds: func(c orchestrator.Connection, _ time.Time) bool { return c.Status == orchestrator.NeedsReconnect },
 	tell: func(c orchestrator.Connection) Notice {
-		return Notice{Title: say.Notices.NeedsReconnect(plain(c)), Body: inFull(c.Health)}
+		return Notice{Title: say().Notices.NeedsReconnect(plain(c)), Body: inFull(say().How(c, time.Now()))}
 	},
-	many:   say.Notices.ManyNeedReconnect,
+	many:   say().Notices.ManyNeedReconnect,
 	urgent: true,
 	mend:   reconnectButton,
 }, {
 	name:  "outage",
 	holds: hurts,
 	tell: func(c orchestrator.Connection) Notice {
-		return Notice{Title: say.Notices.NotRenewed(plain(c)), Body: inFull(c.Health)}
+		return Notice{Title: say().Notices.NotRenewed(plain(c)), Body: inFull(say().How(c, time.Now()))}
 	},
-	many: say.Notices.ManyNotRenewed,
+	many: say().Notices.ManyNotRenewed,
 }, {
 	name:  "unsaved",
 	holds: func(c orchestrator.Connection, _ time.Time) bool { return c.Unsaved },
 	tell: func(c orchestrator.Connection) Notice {
-		return Notice{Title: say.Notices.NotSaved(plain(c)), Body: inFull(c.Health)}
+		return Notice{Title: say().Notices.NotSaved(plain(c)), Body: inFull(say().How(c, time.Now()))}
 	},
-	many:   say.Notices.ManyNotSaved,
+	many:   say().Notices.ManyNotSaved,
 	urgent: true,
 }, {
 	name:  "forecast",
 	holds: foreseen,
 	tell: func(c orchestrator.Connection) Notice {
 		return Notice{
-			Title: say.Notices.SignIn(plain(c), c.Forecast.At.Local().Format(say.Notices.Day)),
+			Title: say().Notices.SignIn(plain(c), c.Forecast.At.Local().Format(say().Notices.Day)),
 			Body:  text.Markup(strings.TrimSpace(c.Forecast.Says+" "+c.Forecast.Fix), 200),
 		}
 	},
-	many: say.Notices.ManySignIn,
+	many: say().Notices.ManySignIn,
 	mend: reconnectButton,
 }}
 
@@ -109,16 +109,16 @@ func (s *standing) group(list []orchestrator.Connection) Notice {
 		n.Key = s.name
 		return s.finish(n)
 	}
-	names := say.Notices.Two(plain(list[0]), plain(list[1]))
+	names := say().Notices.Two(plain(list[0]), plain(list[1]))
 	if len(list) > 2 {
-		names = say.Notices.Several(plain(list[0]), plain(list[1]), len(list)-2)
+		names = say().Notices.Several(plain(list[0]), plain(list[1]), len(list)-2)
 	}
 	return s.finish(Notice{Key: s.name, Title: s.many(len(list)), Body: names})
 }
 
 func (s *standing) finish(n Notice) Notice {
 	n.Urgent = s.urgent
-	n.Buttons = append([]Button{showButton}, append(n.Buttons, Button{say.Notices.Snooze, Action{Snooze, n.Key}})...)
+	n.Buttons = append([]Button{showButton}, append(n.Buttons, Button{say().Notices.Snooze, Action{Snooze, n.Key}})...)
 	return n
 }
 
@@ -142,7 +142,7 @@ func inFull(health string) string {
 	return capital(says) + "."
 }
 
-var showButton = Button{say.Notices.Show, Action{Show, ViewConnections}}
+var showButton = Button{say().Notices.Show, Action{Show, ViewConnections}}
 
 // complete tells of an attempt that went well.
 func complete(a orchestrator.Attempt) Notice {
@@ -163,19 +163,19 @@ func unconnected(a orchestrator.Attempt) Notice {
 	again := Action{Show, viewOfProvider(a.Provider)}
 	return Notice{
 		Key:     "attempt:" + a.Provider,
-		Title:   say.Notices.NotConnected(name),
+		Title:   say().Notices.NotConnected(name),
 		Body:    whyFailed(a.Code, name, a.Message),
-		Buttons: []Button{{say.Notices.TryAgain, again}},
+		Buttons: []Button{{say().Notices.TryAgain, again}},
 	}
 }
 
 func connectedTitle(a orchestrator.Attempt) string {
-	return say.Notices.Connected(text.Markup(a.ProviderName, 40), text.Markup(a.Account, 60))
+	return say().Notices.Connected(text.Markup(a.ProviderName, 40), text.Markup(a.Account, 60))
 }
 
 // connectedWho is connectedTitle for a list.
 func connectedWho(a orchestrator.Attempt) string {
-	return say.Notices.Who(text.Markup(a.ProviderName, 40), text.Markup(a.Account, 60))
+	return say().Notices.Who(text.Markup(a.ProviderName, 40), text.Markup(a.Account, 60))
 }
 
 func missingWords(missing []string) string {
@@ -183,14 +183,14 @@ func missingWords(missing []string) string {
 	case 0:
 		return ""
 	case 1:
-		return say.Notices.NotGranted(text.Markup(missing[0], 80))
+		return say().Notices.NotGranted(text.Markup(missing[0], 80))
 	}
-	return say.Notices.ManyNotGranted(len(missing))
+	return say().Notices.ManyNotGranted(len(missing))
 }
 
 // whyFailed returns the sentence for a code, or else the attempt's own.
 func whyFailed(code fault.Code, name, message string) string {
-	if sentence, ok := say.Notices.Why[code]; ok {
+	if sentence, ok := say().Notices.Why[code]; ok {
 		return sentence(name)
 	}
 	return text.Markup(message, 200)

@@ -42,7 +42,7 @@ func (s *settings) get() wire.Settings {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now
-	return wire.Settings{CallbackPort: now.CallbackPort, Notifications: now.Notifications, Activity: &now.Activity, Gateway: &now.Gateway, HTTPSLoopback: &now.HTTPSLoopback, Favourites: &now.Favourites, Browser: &now.Browser, Autostart: s.autostart.on()}
+	return wire.Settings{CallbackPort: now.CallbackPort, Notifications: now.Notifications, Activity: &now.Activity, Gateway: &now.Gateway, HTTPSLoopback: &now.HTTPSLoopback, Favourites: &now.Favourites, Browser: &now.Browser, Language: &now.Language, Autostart: s.autostart.on()}
 }
 
 // all returns the settings as the file has them.
@@ -78,6 +78,9 @@ func (s *settings) save(in wire.Settings) error {
 	}
 	if in.Browser != nil {
 		next.Browser = *in.Browser
+	}
+	if in.Language != nil {
+		next.Language = *in.Language
 	}
 	if in.Favourites != nil {
 		next.Favourites = *in.Favourites

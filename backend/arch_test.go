@@ -44,7 +44,7 @@ var allowed = map[string][]string{
 	"backend/demo":                    {"text", "fault"},
 	"backend/demo/evilas":             {},
 	"app/open":                        {"fault"},
-	"app/texts":                       {"fault"},
+	"app/texts":                       {"fault", "orchestrator"},
 	"app/cli":                         {"app/open", "client", "api/wire", "place", "fault", "text"},
 }
 

@@ -3,8 +3,13 @@
 package e2e
 
 import (
+	"context"
+	"fmt"
+	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -121,6 +126,38 @@ func callbackOf(t *testing.T, authURL, more string) string {
 // TestCallbacksFindTheirFlowAfterTheCommandsEnded is the promise that matters
 // most: two command line processes start flows and exit; both callbacks find
 // the process that waits.
+// TestTheTraySpeaksTheLanguageThatIsChosen changes it while everything runs.
+func TestTheTraySpeaksTheLanguageThatIsChosen(t *testing.T) {
+	d := rig.NewDesk(t, true)
+	k := rig.Start(t, "keyturn-headless", "DBUS_SESSION_BUS_ADDRESS="+d.Addr)
+	tr := d.Tray()
+	tr.Wait("Nothing connected yet")
+	local := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", k.Socket())
+	}}}
+	speak := func(language string) {
+		t.Helper()
+		body := fmt.Sprintf(`{"callback_port": 27419, "notifications": true, "language": %q}`, language)
+		res, err := local.Post("http://keyturn/v1/settings", "application/json", strings.NewReader(body))
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Fatalf("settings: %v %v", res, err)
+		}
+		res.Body.Close()
+	}
+	speak("de")
+	tr.Wait("Noch nichts verbunden")
+	tr.Click("Verbinden", "Demo")
+	rig.NewPerson(t).Answer(k.Opened(1), map[string]string{"answer": "allow", "account": "ada"})
+	d.Note("verbunden")
+	tr.Wait("ada@", "Trennen")
+	speak("")
+	tr.Wait("ada@", "Disconnect")
+	k.Stop()
+	if data, err := os.ReadFile(filepath.Join(k.Home, "k", "config", "config.toml")); err != nil || strings.Contains(string(data), "\nlanguage") {
+		t.Errorf("the system's language is written down: %v\n%s", err, data)
+	}
+}
+
 func TestCallbacksFindTheirFlowAfterTheCommandsEnded(t *testing.T) {
 	k := rig.Start(t, "keyturn-headless")
 	first := k.JSON(0, "connect", "demo", "--no-browser", "--account", "ada")

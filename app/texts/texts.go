@@ -1,12 +1,14 @@
 // Package texts holds what the tray and notifications say. Sentences are whole,
 // so that a language is one more file like en.go, and one more line in
-// languages. How a connection is, and why something failed, is said by the core
-// (orchestrator.Connection.Health, fault.MessageOf) and passed on.
+// languages. What the core says itself is in English: why something failed
+// (fault.MessageOf), and how a connection is, which other languages say from the
+// same facts.
 package texts
 
 import (
 	"os"
 	"strings"
+	"sync/atomic"
 
 	"keyturn/backend/fault"
 )
@@ -14,6 +16,7 @@ import (
 // Texts are the words of one language. Names of providers, accounts and scopes
 // come clean and cut to length.
 type Texts struct {
+	Health  *Health // nil: as the core says it, which is in English
 	Menu    Menu
 	Mood    Mood
 	Notices Notices
@@ -66,11 +69,28 @@ type Notices struct {
 	RevokingLater, RevocationNotConfirmed func(provider string) string
 }
 
-var languages = map[string]*Texts{"en": english}
+var languages = map[string]*Texts{"de": german, "en": english}
 
-// Of returns the words of the language that the environment asks for (POSIX
+var spoken atomic.Pointer[Texts]
+
+func init() { Speak("") }
+
+// Here are the words for this process.
+func Here() *Texts { return spoken.Load() }
+
+// Speak chooses the language of this process: one of config.Languages, or "" for
+// that of the environment.
+func Speak(language string) {
+	t := languages[language]
+	if t == nil {
+		t = of(os.Getenv)
+	}
+	spoken.Store(t)
+}
+
+// of returns the words of the language that the environment asks for (POSIX
 // locale(7): LC_ALL, LC_MESSAGES, LANG), or English.
-func Of(getenv func(string) string) *Texts {
+func of(getenv func(string) string) *Texts {
 	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
 		if locale := getenv(name); locale != "" {
 			tag, _, _ := strings.Cut(locale, ".")
@@ -83,6 +103,3 @@ func Of(getenv func(string) string) *Texts {
 	}
 	return english
 }
-
-// Here are the words for this process.
-var Here = Of(os.Getenv)

@@ -13,6 +13,9 @@ import (
 func (s *Server) listConnections(context.Context, *nothing) (wire.Connections, error) {
 	now := s.o.Snapshot()
 	out := wire.Connections{Protector: now.Protector, Connections: []wire.Connection{}, Paused: now.Paused}
+	if language := s.opts.Settings().Language; language != nil {
+		out.Language = *language
+	}
 	if now.Store != nil {
 		out.Store, out.StoreError = string(fault.CodeOf(now.Store)), fault.MessageOf(now.Store)
 	}

@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -50,6 +51,9 @@ type Settings struct {
 	// Browser is the id of the browser, or the profile of one, in which pages
 	// are opened; usually none, and the system's own is used.
 	Browser string `toml:"browser,omitempty" comment:"Where pages are opened, such as \"firefox\" or \"chromium/Profile 1\"; the window lists them."`
+	// Language is that of the window, the tray and notifications: one of
+	// Languages; usually none, and the system's is used.
+	Language string `toml:"language,omitempty" comment:"Language of the window, the tray and notifications: \"de\" or \"en\"."`
 	// GatewayListen is where a forwarding gateway reaches Keyturn, while one is
 	// enrolled; GatewayCert and GatewayKey are needed unless it is on this machine.
 	GatewayListen string `toml:"gateway_listen,omitempty" comment:"host:port where a forwarding gateway reaches Keyturn. Takes effect at the next start."`
@@ -73,6 +77,9 @@ const (
 	maxBrowser    = 200
 	maxSize       = 64 << 10
 )
+
+// Languages are those that can be chosen (ISO 639-1).
+var Languages = []string{"de", "en"}
 
 // Load reads the file at path. What it does not mention is as usual.
 func Load(path string) (Settings, error) {
@@ -129,6 +136,9 @@ func (s Settings) check() error {
 	}
 	if len(s.Browser) > maxBrowser || strings.ContainsFunc(s.Browser, unicode.IsControl) {
 		return fault.New(fault.BadRequest, "browser has to be the id of a browser that the window lists.")
+	}
+	if s.Language != "" && !slices.Contains(Languages, s.Language) {
+		return fault.New(fault.BadRequest, "language must be one of these: %s.", strings.Join(Languages, ", "))
 	}
 	if len(s.Favourites) > MaxFavourites {
 		return fault.New(fault.BadRequest, "favourites can be %d providers at most.", MaxFavourites)

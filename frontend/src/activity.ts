@@ -5,17 +5,16 @@ import type { Event } from './api/client'
 import { texts } from './texts'
 import type { Shape } from './words'
 
-const t = texts.activity
-
 /** An account and where it is, as far as an event says. */
 export function whose(e: Pick<Event, 'account' | 'provider_name' | 'provider'>): string {
   const provider = e.provider_name || e.provider || ''
-  if (e.account && provider) return t.account(e.account, provider)
-  return e.account || provider || t.someAccount
+  if (e.account && provider) return texts.activity.account(e.account, provider)
+  return e.account || provider || texts.activity.someAccount
 }
 
 /** What happened, in one sentence. A kind from a newer Keyturn gets plain words. */
 export function happened(e: Event): string {
+  const t = texts.activity
   const who = e.program || t.someProgram
   const failed = e.code !== undefined && (e.kind === 'token_read' || e.kind === 'request')
   const say = failed ? t.failed[e.kind as 'token_read' | 'request'] : Object.hasOwn(t.happened, e.kind) ? t.happened[e.kind] : t.unknown(e.kind)

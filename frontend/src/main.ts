@@ -1,4 +1,4 @@
-import { mount } from 'svelte'
+import { mount, unmount } from 'svelte'
 import App from './App.svelte'
 import { enter } from './api/client'
 import { onShow } from './host'
@@ -6,6 +6,7 @@ import { go } from './route.svelte'
 import { takeLink } from './session.svelte'
 import { snapshot } from './state.svelte'
 import './style.css'
+import { base, language, speak } from './texts'
 
 /** So long the first picture may wait for what it has to say, in milliseconds: drawing it twice takes longer. */
 const BLINK = 100
@@ -18,4 +19,16 @@ onShow((view) => go(view)) // before anything is waited for: the window is led t
 const link = takeLink()
 if (link) await enter(link)
 await Promise.race([snapshot.read(), new Promise((done) => setTimeout(done, BLINK))])
-mount(App, { target })
+await speak(snapshot.connections?.language)
+
+let app: ReturnType<typeof mount> | undefined
+
+/** Draws everything, in the language that is spoken now. */
+function draw(): void {
+  if (app) void unmount(app)
+  document.documentElement.lang = base(language)
+  if (target) app = mount(App, { target })
+}
+
+draw()
+snapshot.onRead = async () => (await speak(snapshot.connections?.language)) && draw()

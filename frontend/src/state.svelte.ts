@@ -18,6 +18,9 @@ class Snapshot {
   /** What this window was told when it started an attempt, by status handle. */
   started = $state.raw<Record<string, api.Started>>({})
 
+  /** Called after each reading that was answered. */
+  onRead: () => unknown = () => {}
+
   /** How an attempt stood last, also when Keyturn has forgotten it since. */
   attempt(state: string): api.Attempt | undefined {
     return this.attempts.find((a) => a.state === state) ?? this.#ended[state]
@@ -50,6 +53,7 @@ class Snapshot {
         this.#show(attempts)
         if (this.providers) this.providers = await api.providers()
         this.fault = undefined
+        await this.onRead()
       } catch (err) {
         this.fault = asFault(err)
       }

@@ -78,6 +78,12 @@ export function timeOfDay(time: string, language = 'en'): string {
   return times(language).format(new Date(time))
 }
 
+/** The time, and the day when it is another. */
+export function moment(time: string, now: number, language = 'en'): string {
+  const day = (at: number) => new Date(at).toDateString()
+  return day(Date.parse(time)) === day(now) ? timeOfDay(time, language) : absolute(time, language)
+}
+
 /** A length of time as a stopwatch shows it: 0:07, 4:59, 1:00:00. */
 export function stopwatch(milliseconds: number): string {
   const total = Math.max(0, Math.floor(milliseconds / SECOND))

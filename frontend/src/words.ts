@@ -2,7 +2,8 @@
 // has words, and the compiler knows when one has none.
 
 import type { Account, Attempt, Connections, Fault } from './api/client'
-import { texts, type Code } from './texts'
+import { language, texts, type Code } from './texts'
+import { moment } from './time'
 
 export type Shape = 'full' | 'half' | 'turning' | 'warning' | 'tick' | 'cross' | 'empty'
 export type State = { word: string; shape: Shape }
@@ -28,8 +29,34 @@ export function connectionState(status: Account['status']): State {
   }
 }
 
-/** A sentence of the words in which Keyturn says how a connection is: the same everywhere. */
-export const sentence = (health: string) => health && `${health[0]?.toUpperCase()}${health.slice(1)}.`
+/** How a connection is, in a sentence: in Keyturn's own words, which are the same everywhere, or the same facts in another language. */
+export function health(c: Account): string {
+  const words = texts.health
+  if (!words) return c.health && `${capital(c.health)}.`
+  const why = c.reason ? faultWords(c.reason, c.provider_name).says : ''
+  const next = c.next_try_at && Date.parse(c.next_try_at) > Date.now() ? moment(c.next_try_at, Date.now(), language) : words.now
+  const since = c.since ? moment(c.since, Date.now(), language) : words.now
+  switch (c.status) {
+    case 'needs_reconnect':
+      return words.needs_reconnect(why)
+    case 'retrying':
+      return words.retrying(since, next, why)
+    case 'revoking':
+      return words.revoking(since, next, why)
+    case 'connected':
+      return c.unsaved ? words.unsaved : ''
+    default:
+      return assertNever(c.status)
+  }
+}
+
+/** When the user will have to sign in again, and what would put an end to that: in the same way. */
+export function forecastWords(c: Account): string {
+  const f = c.forecast
+  if (!f) return ''
+  const words = texts.health?.forecast[f.reason]
+  return [words ? words(c.provider_name) : f.says, f.fix].filter(Boolean).join(' ')
+}
 
 export function attemptState(status: Attempt['status']): State {
   const words = texts.attempt.state
@@ -104,9 +131,10 @@ const specific: ReadonlySet<string> = new Set<Code>([
 
 /** One sentence or two about an action that failed. */
 export function explain(fault: Fault, provider?: string): string {
-  if (fault.detail && (specific.has(fault.code) || !isCode(fault.code))) return fault.detail
   const { says, todo } = faultWords(fault.code, provider)
-  return `${says} ${todo}`
+  const detail = specific.has(fault.code) || !isCode(fault.code) ? fault.detail : ''
+  if (!detail) return `${says} ${todo}`
+  return texts.detail(says, detail)
 }
 
 const capital = (sentence: string) => sentence.charAt(0).toUpperCase() + sentence.slice(1)

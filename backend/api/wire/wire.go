@@ -127,6 +127,7 @@ type Connections struct {
 	Connections []Connection `json:"connections" nullable:"false"`
 	Revoking    []Connection `json:"revoking,omitempty" doc:"Disconnected, and waiting for the provider to confirm"`
 	Damaged     []Damaged    `json:"damaged,omitempty"`
+	Language    string       `json:"language,omitempty" doc:"Of what people read, when the user chose one"`
 	Paused      bool         `json:"paused,omitempty" doc:"The user holds hand-outs back: programs get no tokens for now"`
 }
 
@@ -403,6 +404,7 @@ type Settings struct {
 	HTTPSLoopback *bool     `json:"https_loopback,omitempty" doc:"Take callbacks of providers that insist on https on this computer; absent in a change: as it is"`
 	Favourites    *[]string `json:"favourites,omitempty" maxItems:"12" doc:"Ids of providers that are offered first, in this order; absent in a change: as they are"`
 	Browser       *string   `json:"browser,omitempty" maxLength:"200" doc:"Id of the browser in which pages are opened (GET /v1/browsers), empty for the system's own; absent in a change: as it is"`
+	Language      *string   `json:"language,omitempty" enum:",de,en" doc:"Of the window, the tray and notifications; empty for the system's; absent in a change: as it is"`
 	Autostart     *bool     `json:"autostart,omitempty" doc:"Start when the user logs in; absent where this build cannot arrange it, and in a change: as it is"`
 }
 

@@ -1005,6 +1005,8 @@ export interface components {
         Connections: {
             connections: components["schemas"]["Connection"][];
             damaged?: components["schemas"]["Damaged"][];
+            /** @description Of what people read, when the user chose one */
+            language?: string;
             /** @description The user holds hand-outs back: programs get no tokens for now */
             paused?: boolean;
             /** @enum {string} */
@@ -1469,6 +1471,11 @@ export interface components {
             gateway?: string;
             /** @description Take callbacks of providers that insist on https on this computer; absent in a change: as it is */
             https_loopback?: boolean;
+            /**
+             * @description Of the window, the tray and notifications; empty for the system's; absent in a change: as it is
+             * @enum {string}
+             */
+            language?: "" | "de" | "en";
             notifications: boolean;
         };
         Skipped: {

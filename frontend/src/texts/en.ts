@@ -33,6 +33,19 @@ export const en = {
     key_file: 'Secrets are sealed with your key file.',
   },
 
+  // How a connection is, and when its user is needed: Keyturn says that itself in
+  // English. Another language says it from the same facts.
+  health: undefined as
+    | undefined
+    | {
+        needs_reconnect: (why: string) => string
+        retrying: (since: string, next: string, why: string) => string
+        revoking: (since: string, next: string, why: string) => string
+        unsaved: string
+        now: string
+        forecast: Record<'refresh_token_ends' | 'no_refresh_token', (provider: string) => string>
+      },
+
   connection: { connected: 'Connected', retrying: 'Retrying', needs_reconnect: 'Reconnect needed', revoking: 'Being revoked' },
 
   settings: {
@@ -55,6 +68,9 @@ export const en = {
     notificationsSays: 'When an account is connected, fails, or needs you.',
     activity: 'Record activity',
     activitySays: 'What happens to your connections, and which programs read tokens.',
+    language: 'Language',
+    languageSystem: 'The system’s',
+    languageSays: 'Of the window, the tray and notifications.',
     autostart: 'Start when I log in',
     autostartSays: 'Keyturn waits in the tray and opens no window.',
     callbacks: 'How answers come back',
@@ -428,5 +444,7 @@ export const en = {
     config_changed: (p) => say(`the entry of ${p} now names another server.`, 'Reconnect, so that the old grant stays with the old server.'),
     no_refresh_token: (p) => say(`the token has ended, and ${p} gave nothing to renew it with.`, 'Reconnect the account.'),
   } satisfies Record<string, (provider: string) => Said>,
+  /** What happened, with the sentence in which Keyturn said it, in English. */
+  detail: (_: string, detail: string) => detail,
   unknownFault: (code: string) => say(`Keyturn reports “${code}”.`, 'The log has the details.'),
 }
