@@ -10,7 +10,7 @@ TOOL     := go tool -modfile=build/tools/go.mod
 GOFILES   = $(shell git ls-files -co --exclude-standard '*.go')
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build headless frontend test check bench e2e package package-test soak mutate lint secrets generated go-test ui-test desktop-test clean
+.PHONY: help run demo build headless frontend test check bench e2e views package package-test soak mutate lint secrets generated go-test ui-test desktop-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,8 +79,13 @@ desktop-test: build build/servers/node_modules/.package-lock.json
 	@# The test of the five minutes runs beside the others.
 	cd app/e2e && export KEYTURN_BIN=$(abspath $(BIN)) && { \
 		$$KEYTURN_BIN/e2e.test -test.timeout 8m -test.run Expires >$$KEYTURN_BIN/expires.log 2>&1 & expires=$$!; \
-		$$KEYTURN_BIN/e2e.test -test.timeout 10m -test.parallel 4 -test.skip Expires; others=$$?; \
+		$$KEYTURN_BIN/e2e.test -test.timeout 20m -test.parallel 4 -test.skip Expires; others=$$?; \
 		wait $$expires || others=1; cat $$KEYTURN_BIN/expires.log; exit $$others; }
+
+views: headless ## how every view looks with a real Keyturn behind it, as the new references
+	@build/setup.sh test
+	go test -c -tags e2e -o $(BIN)/e2e.test ./app/e2e
+	cd app/e2e && KEYTURN_BIN=$(abspath $(BIN)) REFERENCES=renew $(abspath $(BIN))/e2e.test -test.run EveryView
 
 e2e: desktop-test ## the desktop and browser tests alone, with screenshots in build/shots
 

@@ -45,8 +45,7 @@ export const launch = () =>
   chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', '--force-prefers-reduced-motion'] })
 
 /**
- * Opens the window on a world. What the page complains about is collected:
- * errors, refused content, requests to elsewhere.
+ * Opens the window on a world.
  *
  * @param {import('playwright-core').Browser} browser
  * @param {World} world
@@ -68,16 +67,7 @@ export async function open(browser, world, { view = '', width = 920, height = 64
   page.setDefaultTimeout(5000)
   if (now !== undefined) await page.clock.setFixedTime(now)
   if (init) await page.addInitScript(init)
-  /** @type {string[]} */
-  const complaints = []
-  page.on('pageerror', (err) => complaints.push(String(err)))
-  page.on('console', (message) => {
-    // A refused request is the API's word, shown to the user; the browser mentions it too.
-    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) complaints.push(message.text())
-  })
-  page.on('request', (request) => {
-    if (!request.url().startsWith(site.url)) complaints.push(`asked ${request.url()}`)
-  })
+  const complaints = listen(page, site.url)
   await page.goto(site.url + (view ? `#${view}` : ''))
   if (textSize !== 1) await page.evaluate((size) => document.documentElement.style.setProperty('font-size', `${size * 100}%`), textSize)
   return {
@@ -87,13 +77,39 @@ export async function open(browser, world, { view = '', width = 920, height = 64
       await context.close()
       site.close()
     },
-    /** What axe finds wrong on the page as it is. */
-    violations: async () => {
-      await page.evaluate(await readFile(axe, 'utf8'))
-      const found = await page.evaluate(() => /** @type {any} */ (window).axe.run(document, { resultTypes: ['violations'] }))
-      return found.violations.map((/** @type {any} */ v) => `${v.id}: ${v.help} — ${v.nodes.map((/** @type {any} */ n) => n.html).join(' | ')}`)
-    },
-    /** Whether anything is cut off or hangs over the side. */
-    overflows: () => page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth || Array.from(document.querySelectorAll('main')).some((m) => m.scrollWidth > m.clientWidth)),
+    violations: () => violations(page),
+    overflows: () => overflows(page),
   }
 }
+
+/**
+ * Collects what the page complains about: errors, refused content, requests to
+ * elsewhere.
+ *
+ * @param {import('playwright-core').Page} page
+ * @param {string} origin
+ */
+export function listen(page, origin) {
+  /** @type {string[]} */
+  const complaints = []
+  page.on('pageerror', (err) => complaints.push(String(err)))
+  page.on('console', (message) => {
+    // A refused request is the API's word, shown to the user; the browser mentions it too.
+    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) complaints.push(message.text())
+  })
+  page.on('request', (request) => {
+    if (!request.url().startsWith(origin)) complaints.push(`asked ${request.url()}`)
+  })
+  return complaints
+}
+
+/** What axe finds wrong on the page as it is. @param {import('playwright-core').Page} page @returns {Promise<string[]>} */
+export async function violations(page) {
+  await page.evaluate(await readFile(axe, 'utf8'))
+  const found = await page.evaluate(() => /** @type {any} */ (window).axe.run(document, { resultTypes: ['violations'] }))
+  return found.violations.map((/** @type {any} */ v) => `${v.id}: ${v.help} — ${v.nodes.map((/** @type {any} */ n) => n.html).join(' | ')}`)
+}
+
+/** Whether anything is cut off or hangs over the side. @param {import('playwright-core').Page} page */
+export const overflows = (page) =>
+  page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth || Array.from(document.querySelectorAll('main')).some((m) => m.scrollWidth > m.clientWidth))
