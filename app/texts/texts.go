@@ -6,6 +6,7 @@
 package texts
 
 import (
+	"cmp"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -89,17 +90,15 @@ func Speak(language string) {
 }
 
 // of returns the words of the language that the environment asks for (POSIX
-// locale(7): LC_ALL, LC_MESSAGES, LANG), or English.
+// locale(7): LC_ALL, LC_MESSAGES, LANG), or else the system, or English.
 func of(getenv func(string) string) *Texts {
-	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
-		if locale := getenv(name); locale != "" {
-			tag, _, _ := strings.Cut(locale, ".")
-			tag, _, _ = strings.Cut(tag, "_")
-			if t := languages[strings.ToLower(tag)]; t != nil {
-				return t
-			}
-			break
-		}
+	locale := cmp.Or(getenv("LC_ALL"), getenv("LC_MESSAGES"), getenv("LANG"), preferred())
+	end := strings.IndexAny(locale, "_-.@")
+	if end < 0 {
+		end = len(locale)
+	}
+	if t := languages[strings.ToLower(locale[:end])]; t != nil {
+		return t
 	}
 	return english
 }
