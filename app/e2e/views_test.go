@@ -76,7 +76,7 @@ func (s *sight) german(view string) {
 	s.t.Helper()
 	s.settings()
 	s.Choose("Language", "Deutsch")
-	s.See("Einstellungen")
+	s.See("Gespeichert.")
 	s.Go(view)
 }
 
@@ -472,7 +472,14 @@ var views = []view{
 		s.See("Demo wird verbunden")
 	}},
 	{"german-activity", func(s *sight) { s.busy(); s.german("activity"); s.See("muss") }},
-	{"german-settings", func(s *sight) { s.german("settings"); s.See("Darin öffnen sich") }},
+	{"german-settings", func(s *sight) {
+		s.german("settings")
+		s.See("Darin öffnen sich")
+		s.Key("ArrowDown") // whoever chose the language is still there
+		s.See("Saved.")
+		s.Key("ArrowUp")
+		s.See("Gespeichert.")
+	}},
 }
 
 // busy lets all kinds of things happen.
