@@ -27,7 +27,7 @@ VIAddVersionKey LegalCopyright "The Keyturn developers"
 
 !define UNINSTALL "Software\Microsoft\Windows\CurrentVersion\Uninstall\Keyturn"
 !define RUN "Software\Microsoft\Windows\CurrentVersion\Run"
-!define WEBVIEW "Software\Microsoft\EdgeUpdate\Clients\{F3017226-FE2A-4295-8BDF-00C3A9A7E4C5}"
+!define WEBVIEW "Microsoft\EdgeUpdate\Clients\{F3017226-FE2A-4295-8BDF-00C3A9A7E4C5}"
 
 !define MUI_ICON "icon.ico"
 !define MUI_UNICON "icon.ico"
@@ -79,9 +79,9 @@ Section "Keyturn" SecKeyturn
 	WriteRegDWORD HKCU "${UNINSTALL}" "EstimatedSize" "$0"
 
 	; The window is drawn by WebView2, which Windows 11 and most of Windows 10 have.
-	ReadRegStr $0 HKLM "SOFTWARE\WOW6432Node\Microsoft\EdgeUpdate\Clients\{F3017226-FE2A-4295-8BDF-00C3A9A7E4C5}" "pv"
+	ReadRegStr $0 HKLM "Software\WOW6432Node\${WEBVIEW}" "pv"
 	${If} $0 == ""
-		ReadRegStr $0 HKCU "${WEBVIEW}" "pv"
+		ReadRegStr $0 HKCU "Software\${WEBVIEW}" "pv"
 	${EndIf}
 	${If} $0 == ""
 		MessageBox MB_OK|MB_ICONINFORMATION "The window of Keyturn needs the WebView2 Runtime of Microsoft, which is not here. Get it at https://developer.microsoft.com/microsoft-edge/webview2/. Until then the tray and the command line work." /SD IDOK

@@ -2,14 +2,12 @@
 // often as what is shown needs it, and stands still while nobody looks.
 
 import { createSubscriber } from 'svelte/reactivity'
+import { NEAR } from './time'
 
 const SECOND = 1000
 
 /** How often times change that are not near. */
 const SELDOM = 60 * SECOND
-
-/** A time nearer than this is told in seconds (time.ts has 90 s), before it is looked at seldom again. */
-const NEAR = 90 * SECOND + SELDOM
 
 const every = (period: number) =>
   createSubscriber((update) => {
@@ -42,7 +40,8 @@ class Clock {
 
   /** The present, as often as a text about a time changes. */
   beside(time: string): number {
-    return Math.abs(Date.parse(time) - this.today) < NEAR ? this.now : this.today
+    const away = Math.abs(Date.parse(time) - this.today)
+    return away < NEAR + SELDOM ? this.now : this.today // it may be near before it is looked at seldom again
   }
 }
 

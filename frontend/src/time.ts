@@ -6,13 +6,16 @@ const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 
+/** A time nearer than this is told in seconds. */
+export const NEAR = 90 * SECOND
+
 // From a size on, this unit: 90 minutes still are minutes, 47 hours still hours.
 const units: [from: number, unit: Intl.RelativeTimeFormatUnit, size: number][] = [
   [730 * DAY, 'year', 365 * DAY],
   [60 * DAY, 'month', 30 * DAY],
   [2 * DAY, 'day', DAY],
   [2 * HOUR, 'hour', HOUR],
-  [90 * SECOND, 'minute', MINUTE],
+  [NEAR, 'minute', MINUTE],
   [0, 'second', SECOND],
 ]
 
