@@ -110,6 +110,13 @@ export async function violations(page) {
   return found.violations.map((/** @type {any} */ v) => `${v.id}: ${v.help} — ${v.nodes.map((/** @type {any} */ n) => n.html).join(' | ')}`)
 }
 
-/** Whether anything is cut off or hangs over the side. @param {import('playwright-core').Page} page */
+/** Whether anything is cut off or hangs over a side, or the page scrolls where only its main part should. @param {import('playwright-core').Page} page */
 export const overflows = (page) =>
-  page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth || Array.from(document.querySelectorAll('main')).some((m) => m.scrollWidth > m.clientWidth))
+  page.evaluate(() => {
+    const root = document.documentElement
+    const mains = Array.from(document.querySelectorAll('main'))
+    return (
+      [root, ...mains].some((e) => e.scrollWidth > e.clientWidth) ||
+      (mains.some((m) => getComputedStyle(m).overflowY === 'auto') && root.scrollHeight > root.clientHeight)
+    )
+  })
