@@ -367,7 +367,7 @@ var views = []view{
 		s.Press("Confirm")
 		s.See("2 tries are left")
 	}},
-	{"attempt-forgotten", func(s *sight) { s.show("attempt?state=gone"); s.See("is over") }},
+	{"attempt-forgotten", func(s *sight) { s.show("attempt?state=gone"); s.See("See connections") }},
 	{"pending-elsewhere", func(s *sight) {
 		s.has("grace")
 		s.JSON(0, "connect", "demo", "--no-browser", "--account", "ada@example.com")

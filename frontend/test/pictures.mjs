@@ -15,6 +15,8 @@ const sizes = { desktop: { width: 920, height: 640 }, small: { width: 640, heigh
 const SHADE = 56
 /** So many of a thousand pixels may be off by more. */
 const PIXELS = 3
+/** So often it is looked, half a second apart: what is seen may still be on its way. */
+const LOOKS = 4
 
 const shots = fileURLToPath(new URL('../../build/shots/', import.meta.url))
 
@@ -69,8 +71,13 @@ export async function references(browser, folder) {
         for (const [size, viewport] of Object.entries(sizes)) {
           await page.emulateMedia({ colorScheme })
           await page.setViewportSize(viewport)
-          await settle?.()
-          const found = await judge(`${name}/${colorScheme}-${size}`, await page.screenshot({ animations: 'disabled' }))
+          let found
+          for (let look = 0; look < LOOKS; look++) {
+            if (look > 0) await page.waitForTimeout(500)
+            await settle?.()
+            found = await judge(`${name}/${colorScheme}-${size}`, await page.screenshot({ animations: 'disabled' }))
+            if (!found) break
+          }
           if (found) wrong.push(found)
         }
       }
