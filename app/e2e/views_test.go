@@ -90,15 +90,11 @@ func (s *sight) has(accounts ...string) {
 }
 
 // builds makes the provider "forge", a server of its own.
-func (s *sight) builds(name string, opts demo.Options, more ...string) {
+func (s *sight) builds(name string, opts demo.Options) {
 	s.t.Helper()
 	opts.Clients = []demo.Client{{ID: "app", Name: name, RedirectURIs: []string{"http://127.0.0.1/oauth/callback/forge"}}}
 	s.forge = rig.NewIssuer(s.t, opts)
-	at := s.forge.Issuer()
-	s.JSON(0, append([]string{"providers", "register", "--provider-key", "forge", "--display-name", name,
-		"--auth-url", at + "/authorize", "--token-url", at + "/token", "--userinfo-url", at + "/userinfo", "--revoke-url", at + "/revoke",
-		"--scopes", "profile,email", "--token-auth-method", "none", "--allow-http-loopback"}, more...)...)
-	s.JSON(0, "apps", "upsert", "--provider", "forge", "--client-id", "app", "--no-client-secret")
+	s.forge.IntroduceAs(s.Install, "forge", name, "app")
 }
 
 // joins connects one more account of the forge.
@@ -117,7 +113,10 @@ func (s *sight) refreshes() {
 	s.CLI("token", "forge", "--min-valid", "1h")
 }
 
-var broken = demo.Fault{Times: 1000, Status: http.StatusServiceUnavailable, Body: `{}`}
+var (
+	broken  = demo.Fault{Times: 1000, Status: http.StatusServiceUnavailable, Body: `{}`}
+	refused = demo.Fault{Times: 9, Status: http.StatusBadRequest, Body: `{"error":"invalid_grant"}`}
+)
 
 func on(op string, f demo.Fault) demo.Fault { f.On = op; return f }
 
@@ -166,7 +165,7 @@ var views = []view{
 	{"needs-reconnect", func(s *sight) {
 		s.builds("Forge", brief)
 		s.joins()
-		s.forge.Script(demo.Fault{On: demo.OpRefresh, Times: 9, Status: http.StatusBadRequest, Body: `{"error":"invalid_grant"}`})
+		s.forge.Script(on(demo.OpRefresh, refused))
 		s.refreshes()
 		s.show("")
 		s.See("Reconnect needed")
@@ -318,7 +317,7 @@ var views = []view{
 	}},
 	{"attempt-exchange-failed", func(s *sight) {
 		s.builds("Forge", demo.Options{})
-		s.forge.Script(demo.Fault{On: demo.OpToken, Times: 9, Status: http.StatusBadRequest, Body: `{"error":"invalid_grant"}`})
+		s.forge.Script(on(demo.OpToken, refused))
 		s.show("connect?provider=forge")
 		s.Press("Connect Forge")
 		s.Answer("Allow")
@@ -492,7 +491,7 @@ func (s *sight) busy() {
 		s.JSON(0, "token", "demo", "--account", "ada@example.com")
 	}
 	s.JSON(0, "disconnect", "demo", "--account", "grace@example.com")
-	s.forge.Script(demo.Fault{On: demo.OpRefresh, Times: 9, Status: http.StatusBadRequest, Body: `{"error":"invalid_grant"}`})
+	s.forge.Script(on(demo.OpRefresh, refused))
 	s.refreshes()
 	var events struct{ Events []json.RawMessage }
 	for range 50 { // activity is written a moment later

@@ -89,14 +89,15 @@ function steady() {
     [/\b\d{1,2} (Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)[a-z]*( \d{4})?\b/g, '2 March'],
     [/\b(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\b/g, 'Monday'],
   ]
+  const steadied = (said) => usual.reduce((text, [what, instead]) => text.replace(what, instead), said)
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
   while (texts.nextNode()) {
     const node = texts.currentNode
-    const said = usual.reduce((text, [what, instead]) => text.replace(what, instead), node.data)
+    const said = steadied(node.data)
     if (said !== node.data) node.data = said
   }
   for (const field of document.querySelectorAll('input')) {
-    const said = usual.reduce((text, [what, instead]) => text.replace(what, instead), field.value)
+    const said = steadied(field.value)
     if (said !== field.value) field.value = said
   }
   for (const code of document.querySelectorAll('svg[shape-rendering] path')) code.remove()
@@ -104,7 +105,7 @@ function steady() {
 
 for await (const line of createInterface({ input: process.stdin })) {
   const command = JSON.parse(line)
-  const answer = await commands[command.do](command).then((said) => (said?.wrong ? said : {}), (err) => ({ error: `${line}: ${err.message}`, page: undefined }))
+  const answer = await commands[command.do](command).then((said) => (said?.wrong ? said : {}), (err) => ({ error: `${line}: ${err.message}` }))
   if (answer.error) answer.page = await page?.locator('body').innerText().catch(() => '')
   console.log(JSON.stringify(answer))
 }

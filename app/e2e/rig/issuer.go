@@ -127,11 +127,17 @@ func NewIssuer(t testing.TB, opts demo.Options, clients ...string) *Issuer {
 // its endpoints, with the OAuth apps named.
 func (i *Issuer) Introduce(k *Install, clients ...string) {
 	k.t.Helper()
-	k.JSON(0, "providers", "register", "--provider-key", "rotating", "--display-name", "Rotating",
+	i.IntroduceAs(k, "rotating", "Rotating", clients...)
+}
+
+// IntroduceAs is Introduce for a provider with that id and name.
+func (i *Issuer) IntroduceAs(k *Install, id, name string, clients ...string) {
+	k.t.Helper()
+	k.JSON(0, "providers", "register", "--provider-key", id, "--display-name", name,
 		"--auth-url", i.Issuer()+"/authorize", "--token-url", i.Issuer()+"/token", "--userinfo-url", i.Issuer()+"/userinfo",
 		"--revoke-url", i.Issuer()+"/revoke", "--scopes", "profile,email", "--token-auth-method", "none", "--allow-http-loopback")
-	for _, id := range clients {
-		k.JSON(0, "apps", "upsert", "--provider", "rotating", "--client-id", id, "--no-client-secret")
+	for _, client := range clients {
+		k.JSON(0, "apps", "upsert", "--provider", id, "--client-id", client, "--no-client-secret")
 	}
 }
 
